@@ -1,0 +1,1 @@
+"""One file a method; ``base`` holds the only training loop."""

@@ -1,0 +1,180 @@
+"""What all methods share: the one training loop, prediction, and which weights train.
+
+A method says how its encoder state comes about (``encode``) and, on T5, its decoder state (``decode``); everything
+else is here. Letters: B batch, S source tokens, T decoder tokens, D width.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from read_repro.backbones import Backbone, Batch, T5Backbone
+
+Score = Callable[[Sequence[float], Sequence[float]], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """AdamW with linear warm-up and linear decay to zero, the same for every method.
+
+    ``warmup`` is a share of ``total_steps``; the steps come from the config, not from the trainer, so that building
+    the schedule never touches the data loaders.
+    """
+
+    lr: float
+    weight_decay: float
+    warmup: float
+    total_steps: int
+
+    def factor(self, step: int) -> float:
+        """The learning rate of a step as a share of the peak."""
+        warmup_steps = round(self.warmup * self.total_steps)
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        return max(0.0, (self.total_steps - step) / max(1, self.total_steps - warmup_steps))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the source side hands to the decoder, or, without one, to the task head.
+
+    ``state`` (B, S, D) is what the backbone's decoder or the head reads, ``side`` whatever a side network adds to it
+    for its own decoder part, ``batch`` the batch with the masks that fit ``state``.
+    """
+
+    state: Tensor
+    batch: Batch
+    side: Tensor | None = None
+
+
+class Method(pl.LightningModule):
+    """A way to fine-tune ``backbone``. Only parameters that require a gradient are trained, saved and counted.
+
+    Args:
+        backbone: arrives frozen; the method thaws or adds what it trains. A task head always trains.
+        optimisation: learning rate and schedule.
+        score: (predictions, labels) -> metrics x100, among them ``score``, the task's one number.
+    """
+
+    side_network = False  # True: the backbone stays in eval mode and outside the graph
+
+    def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.optimisation = optimisation
+        self.score = score
+        self.outcomes: list[tuple[Tensor, Tensor]] = []  # (predictions, labels) of the evaluation under way
+
+    # ---- what a method overrides ------------------------------------------------------------------------------
+
+    def encode(self, batch: Batch) -> Encoded:
+        """The source side; by default the backbone's own encoder."""
+        return Encoded(self.backbone.encode(batch), batch)
+
+    def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
+        """Last decoder state (B, T, D) for decoder tokens (B, T), on T5; by default the backbone's own decoder."""
+        return self.t5.decode(encoded.state, encoded.batch, decoder_ids)
+
+    def merge(self) -> None:
+        """Fold what was learned into the backbone where that is exact, so that inference costs nothing extra."""
+
+    def initialise(self, batches: Callable[[], Any]) -> dict[str, float]:
+        """Prepare weights from training batches of one example before training; returns ``init/...`` metrics."""
+        return {}
+
+    # ---- forward, prediction ----------------------------------------------------------------------------------
+
+    @property
+    def t5(self) -> T5Backbone:
+        assert isinstance(self.backbone, T5Backbone)
+        return self.backbone
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (B, T, V) on T5, under teacher forcing; (B, outputs) on BERT."""
+        encoded = self.encode(batch)
+        if isinstance(self.backbone, T5Backbone):
+            return self.t5.logits(self.decode(encoded, self.t5.decoder_ids(batch)), encoded.batch)
+        return self.backbone.logits(encoded.state, encoded.batch)
+
+    @torch.no_grad()
+    def predict(self, batch: Batch) -> Tensor:
+        """Class ids, or numbers for a regression task: (B,)."""
+        encoded = self.encode(batch)
+        if isinstance(self.backbone, T5Backbone):
+            return self.t5.answers.greedy(self._step(encoded), self.t5.start_ids(batch))
+        logits = self.backbone.logits(encoded.state, encoded.batch)
+        return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(dim=1)
+
+    @torch.no_grad()
+    def probabilities(self, batch: Batch) -> Tensor:
+        """The chance of each class (or, on T5, of each label string), (B, K)."""
+        encoded = self.encode(batch)
+        if isinstance(self.backbone, T5Backbone):
+            return self.t5.answers.probabilities(self._step(encoded), self.t5.start_ids(batch))
+        return self.backbone.logits(encoded.state, encoded.batch).softmax(dim=1)
+
+    def _step(self, encoded: Encoded) -> Callable[[Tensor], Tensor]:
+        return lambda ids: self.t5.logits(self.decode(encoded, ids), encoded.batch)
+
+    # ---- the training loop ------------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> "Method":
+        super().train(mode)
+        if self.side_network:
+            self.backbone.eval()
+        return self
+
+    def on_train_start(self) -> None:
+        self.train()  # from_pretrained leaves eval mode, and Lightning keeps what it finds
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self.backbone.loss(self(batch), batch)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.outcomes.append((self.predict(batch), batch["labels"]))
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def _log_scores(self, split: str) -> None:
+        predictions, labels = (torch.cat(column).float().tolist() for column in zip(*self.outcomes, strict=True))
+        self.outcomes.clear()
+        self.log_dict({f"{split}/{name}": value for name, value in self.score(predictions, labels).items()})
+
+    def configure_optimizers(self) -> Any:
+        plan = self.optimisation
+        optimizer = torch.optim.AdamW(
+            [parameter for parameter in self.parameters() if parameter.requires_grad],
+            lr=plan.lr,
+            weight_decay=plan.weight_decay,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ---- what is trained --------------------------------------------------------------------------------------
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """The trained parameters by name; a tied weight appears once."""
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}
+
+    def load_trainable(self, weights: dict[str, Tensor]) -> None:
+        """Take trained weights back. Raises ValueError if the names are not exactly this method's."""
+        wanted = self.trainable()
+        if weights.keys() != wanted.keys():
+            odd = sorted(weights.keys() ^ wanted.keys())
+            raise ValueError(f"weights do not belong to this {type(self).__name__}: {len(odd)} names differ, {odd[:4]}")
+        with torch.no_grad():
+            for name, parameter in wanted.items():
+                parameter.copy_(weights[name])

@@ -1,0 +1,12 @@
+"""Full-tuning: every weight of the backbone is trained (READ, arXiv 2305.15348, section 3.1, the strong baseline)."""
+
+from read_repro.backbones import Backbone
+from read_repro.methods.base import Method, Optimisation, Score
+
+
+class Full(Method):
+    """Train everything, tied embeddings included."""
+
+    def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score) -> None:
+        super().__init__(backbone, optimisation, score)
+        backbone.model.requires_grad_(True)

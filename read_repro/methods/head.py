@@ -1,0 +1,23 @@
+"""The floor: a linear task head on the frozen backbone, which every method must beat. Not in the paper."""
+
+from read_repro.backbones import Backbone, Batch
+from read_repro.errors import InputError
+from read_repro.methods.base import Encoded, Method, Optimisation, Score
+from read_repro.states import Keep
+
+
+class Head(Method):
+    """Train the task head alone. On T5, which answers in words, there is none: refused."""
+
+    side_network = True
+
+    def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score) -> None:
+        if backbone.head is None:
+            raise InputError(
+                "method=head trains a task head alone, and T5 has none (it answers in words): "
+                "use backbone=minilm or another BERT-like backbone, or another method"
+            )
+        super().__init__(backbone, optimisation, score)
+
+    def encode(self, batch: Batch) -> Encoded:
+        return Encoded(self.backbone.frozen_encoder(batch, Keep(normalised=True)).output, batch)

@@ -1,0 +1,133 @@
+"""What a run leaves behind: its name, and one JSON written last, atomically and durably.
+
+A record is valid if it parses, carries this schema and says it finished; only a valid record means "done".
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from read_repro.errors import InputError
+
+SCHEMA = 1
+RESULT = "result.json"
+# What changes neither the numbers a run aims at nor the data and weights, which the record holds by fingerprint.
+NOT_A_SETTING = {
+    "seed", "results_dir", "force", "dry_run", "stage", "grid", "energy", "logger", "sweep", "experiment",
+    "data.path", "data.source", "backbone.path", "backbone.name",
+    "trainer.threads", "trainer.progress_bar", "trainer.accelerator",
+}  # fmt: skip
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of ``config`` that differ from the config files, by their last name where that is unique."""
+    ours, theirs = flatten(config), flatten(files)
+    differs = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}
+    kept = {
+        key: value
+        for key, value in differs.items()
+        if key not in NOT_A_SETTING and key.split(".")[0] not in NOT_A_SETTING
+    }
+    leaves = [key.rsplit(".", 1)[-1] for key in kept]
+    short = {key: leaf if leaves.count(leaf) == 1 else key for key, leaf in zip(kept, leaves, strict=True)}
+    return {short[key]: kept[key] for key in sorted(kept, key=lambda key: short[key])}
+
+
+def show(value: Any) -> str:
+    """A value as it stands in a folder's name: no separator, no space."""
+    text = f"{value:g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
+    return "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in text)
+
+
+def run_name(*, backbone: str, data: str, task: str, method: str, setting: Mapping[str, Any], seed: int) -> str:
+    """The folder of a run below ``results/runs``: a function of its choices, never of the clock."""
+    pairs = "".join(f",{key}={show(value)}" for key, value in setting.items())
+    return f"{backbone}/{data}/{task}/{method}{pairs}/seed={seed}"
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write all or nothing: a temporary file beside the target, flushed to disk, then put in its place."""
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """A valid record, or None where there is none. A file that is no record raises ValueError, with its name."""
+    try:
+        record = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} is not a record: {error}") from error
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("status") != "finished":
+        raise ValueError(f"{path} is not a finished record of schema {SCHEMA}")
+    return record
+
+
+def sweep_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed writer left in a run's folder."""
+    for leftover in folder.glob(f".{RESULT}.*"):
+        leftover.unlink(missing_ok=True)
+
+
+def finished(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record in ``folder`` if this very run is done; a broken one is set aside.
+
+    Args:
+        identity: dotted places in the record and what they must hold: data, weights and kind of device.
+
+    Raises:
+        InputError: the record there is another run's (other data, weights or device).
+    """
+    try:
+        record = read_record(folder / RESULT)
+    except ValueError:
+        (folder / RESULT).rename(folder / f"{RESULT}.broken")
+        return None
+    if record is None:
+        return None
+    for place, wanted in identity.items():
+        if (found := flatten(record).get(place)) != wanted:
+            raise InputError(
+                f"{folder / RESULT} is another run's record: its {place} is {found}, this run's {wanted}; "
+                "use force=true to replace it, or another results_dir"
+            )
+    return record
+
+
+def records(results: Path) -> Iterator[tuple[Path, dict[str, Any] | ValueError]]:
+    """Every record of a results folder with its path, in order of path; a broken one comes as its error."""
+    for path in sorted(results.glob(f"runs/**/{RESULT}")):
+        try:
+            record = read_record(path)
+        except ValueError as error:
+            yield path, error
+        else:
+            if record is not None:
+                yield path, record

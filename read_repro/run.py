@@ -1,0 +1,283 @@
+"""One run: build, fit, test, record. The one room where configuration, data, methods and measurements meet."""
+
+import logging
+import platform
+import subprocess
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from hydra.utils import instantiate
+from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+
+from read_repro import metrics
+from read_repro.answers import Answers
+from read_repro.backbones import build_backbone
+from read_repro.checkpoints import Checkpoint
+from read_repro.data import GlueData
+from read_repro.energy import EnergyCallback
+from read_repro.errors import InputError
+from read_repro.memory import PeakMemory, SavedForBackward
+from read_repro.methods.base import Method, Optimisation
+from read_repro.parameters import count
+from read_repro.progress import BestWeights, History, clock, load_trainable
+from read_repro.records import RESULT, SCHEMA, finished, run_name, sweep_leftovers, write_json
+from read_repro.sources import Tables
+from read_repro.tasks import Task
+
+logger = logging.getLogger(__name__)
+PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of."""
+
+    task: Task
+    checkpoint: Checkpoint
+    data: GlueData
+    method: Method
+
+
+def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> dict[str, Any]:
+    """Do the run that ``config`` describes, unless its record is there; returns the record.
+
+    Args:
+        config: resolved, plain values.
+        identity: backbone, data, task, method, setting and seed, which name the run.
+        folder: its place; must exist.
+        tables: the task's rows, read and checked.
+
+    Raises:
+        InputError: a record of another run in that place, the run under way elsewhere, or hardware that lacks what is
+            asked. Whatever else fails leaves ``error.txt`` in the folder, and no record.
+    """
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return _run_locked(config, identity, folder, tables)
+    except Timeout as error:
+        raise InputError(f"{folder} is being run by another process: wait for it") from error
+
+
+def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> dict[str, Any]:
+    sweep_leftovers(folder)
+    if config["trainer"]["threads"] is not None:
+        torch.set_num_threads(config["trainer"]["threads"])
+    hardware = hardware_of(config)
+    pl.seed_everything(config["seed"], verbose=False)
+    parts = build(config, tables)
+    facts = {
+        "data_info.fingerprint": parts.data.fingerprint,
+        "weights": parts.checkpoint.weights_fingerprint(),
+        "hardware.kind": hardware["kind"],
+        "hardware.name": hardware["name"],
+    }
+    if not config["force"] and (record := finished(folder, facts)) is not None:
+        logger.info("done before: %s (force=true runs it again)", folder / RESULT)
+        return record
+    if config["dry_run"]:
+        logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
+        return {}
+    (folder / RESULT).unlink(missing_ok=True)
+    try:
+        record = {
+            "schema": SCHEMA,
+            "kind": "run",
+            "status": "finished",
+            "run": run_name(**identity),
+            **identity,
+            "config": config,
+            "weights": facts["weights"],
+            "hardware": hardware,
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "commit": commit(),
+            **train_and_test(parts, config, folder),
+        }
+    except BaseException:
+        (folder / "error.txt").write_text(traceback.format_exc())
+        raise
+    write_json(folder / RESULT, record)
+    (folder / "error.txt").unlink(missing_ok=True)
+    logger.info("test/score %.2f, record: %s", record["metrics"]["test/score"], folder / RESULT)
+    return record
+
+
+def build(config: Mapping[str, Any], tables: Tables) -> Parts:
+    """Task, data, backbone and method, all from plain values. Call ``seed_everything`` before."""
+    task, checkpoint = instantiate(config["task"]), instantiate(config["backbone"])
+    targets = config["data"]["targets"]
+    texts = (task.source(row, targets) for row in tables[task.files["train"]])
+    answers = task.answers(targets)
+    tokenizer = checkpoint.tokenizer([*texts, *answers])
+    data = GlueData(
+        task=task,
+        tokenizer=tokenizer,
+        text_to_text=checkpoint.text_to_text,
+        seed=config["seed"],
+        **config["data"],
+    )
+    data.setup()
+    strings = tuple(tuple(tokenizer(text).input_ids) for text in answers)
+    backbone = build_backbone(
+        checkpoint,
+        answers=Answers(strings, tuple(map(task.value, answers))) if checkpoint.text_to_text else None,
+        outputs=task.outputs,
+        regression=task.regression,
+    )
+    trainer, optim = config["trainer"], config["optim"]
+    steps_per_epoch = -(-data.steps_per_epoch // trainer["accumulate_grad_batches"])
+    plan = Optimisation(
+        lr=optim["lr"],
+        weight_decay=optim["weight_decay"],
+        warmup=optim["warmup"],
+        total_steps=steps_per_epoch * trainer["max_epochs"],
+    )
+    score = partial(metrics.score, task.metric)
+    return Parts(task, checkpoint, data, instantiate(config["method"], backbone, plan, score))
+
+
+def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
+    method, data = parts.method, parts.data
+    energy: EnergyCallback = instantiate(config["energy"], journal_path=folder / "journal.jsonl")
+    history, best = History(energy), BestWeights(folder)
+    trainer = build_trainer(config, folder, [energy, best, history])
+    device = trainer.strategy.root_device
+    sizes = count(method)
+    initialised = method.initialise(lambda: iter(()))
+    with PeakMemory("train", device) as train_memory:
+        trainer.fit(method, datamodule=data)
+    if trainer.received_sigterm or trainer.interrupted:
+        raise KeyboardInterrupt("the run was told to stop: no record")
+    assert energy.meter is not None
+    load_trainable(method, best.path)
+    saved = saved_for_backward(method, data, device)
+    method.merge()
+    with PeakMemory("inference", device) as inference_memory:
+        started_s = clock()
+        tested = trainer.test(method, datamodule=data, verbose=False)[0]
+        latency_s = (clock() - started_s) / data.sizes["test"]
+    row = history.rows[best.best_epoch - 1]
+    return {
+        "labels": [
+            *([] if device.type == "cuda" else ["CPU"]),
+            *data.labels,
+            *energy.meter.summary_labels(),
+            *train_memory.labels(),
+        ],
+        "metrics": {
+            **{key: value for key, value in row.items() if key.startswith("val/")},
+            **tested,
+            "test/majority": data.majority_score,
+            **history.metrics(),
+            "time/latency_s": latency_s,
+            **energy.meter.summary(),
+            **train_memory.metrics(),
+            **inference_memory.metrics(),
+            **saved,
+            **sizes,
+            **initialised,
+        },
+        "history": history.rows,
+        "epochs": len(history.rows),
+        "best_epoch": best.best_epoch,
+        "steps": history.steps,
+        "data_info": {
+            "fingerprint": data.fingerprint,
+            "sizes": data.sizes,
+            "cut": data.cut,
+            "train_limit": config["data"]["train_limit"],
+            "truncated_share": data.truncated_share,
+            "padding_share": data.padding_share,
+        },
+    }
+
+
+def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callback]) -> pl.Trainer:
+    """The Lightning trainer of one run; our callbacks come before early stopping, so that they see every epoch."""
+    settings = config["trainer"]
+    bar = [TQDMProgressBar()] if settings["progress_bar"] else []
+    # wandb's run carries the folder's name; the other loggers take none
+    name = {"name": str(folder)} if "Wandb" in config["logger"]["_target_"] else {}
+    place = {} if "Dummy" in config["logger"]["_target_"] else {"save_dir": str(folder)}
+    return pl.Trainer(
+        max_epochs=settings["max_epochs"],
+        precision=settings["precision"],
+        accumulate_grad_batches=settings["accumulate_grad_batches"],
+        gradient_clip_val=settings["gradient_clip"],
+        accelerator=settings["accelerator"],
+        devices=settings["devices"],
+        callbacks=[*callbacks, EarlyStopping("val/score", mode="max", patience=settings["patience"]), *bar],
+        logger=instantiate(config["logger"], **name, **place),
+        enable_progress_bar=settings["progress_bar"],
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,  # an epoch's order is a function of (seed, epoch)
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        deterministic="warn" if settings["accelerator"] != "cpu" else False,
+    )
+
+
+def saved_for_backward(method: Method, data: GlueData, device: torch.device) -> dict[str, float | None]:
+    """Bytes that the forward pass of one training batch keeps for the backward pass."""
+    batch = {key: value.to(device) for key, value in next(iter(data.train_dataloader())).items()}
+    method.to(device).train()
+    with SavedForBackward(method.parameters()) as saved:
+        method.backbone.loss(method(batch), batch)
+    method.eval()
+    return saved.metrics()
+
+
+def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind and model of the device a run will use; no machine's name.
+
+    Raises:
+        InputError: a GPU or a precision is asked for that is not here.
+    """
+    trainer = config["trainer"]
+    if trainer["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError("trainer.accelerator=gpu: torch sees no CUDA device; use trainer.accelerator=cpu")
+    cuda = torch.cuda.is_available() and trainer["accelerator"] != "cpu"
+    if trainer["precision"] == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise InputError("trainer.precision=bf16-mixed: this hardware lacks it; use trainer.precision=32-true")
+    name = torch.cuda.get_device_name() if cuda else cpu_model()
+    return {
+        "kind": "cuda" if cuda else "cpu",
+        "name": name,
+        "count": trainer["devices"],
+        "threads": torch.get_num_threads(),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's model, as the kernel names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def commit() -> str | None:
+    """The commit of this code, marked where files differ from it; None outside a git checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()

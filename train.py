@@ -1,0 +1,57 @@
+"""The entry: compose the configuration, check it, run it once. See ``python train.py --help``."""
+
+import logging
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from read_repro.check import check
+from read_repro.errors import InputError
+from read_repro.records import run_name, setting
+
+logger = logging.getLogger("read_repro.train")
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(config: DictConfig) -> None:
+    """One run, or one job of a multirun. A user's mistake ends a single run with exit code 2; in a multirun it is
+    raised, so that Hydra goes on with the other jobs.
+    """
+    try:
+        run_one(config)
+    except InputError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        logger.error("error: %s", error)
+        sys.exit(2)
+
+
+def run_one(config: DictConfig) -> None:
+    """Name the run, check what can be checked without torch, then train."""
+    choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if "hydra/" not in group}
+    files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
+    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(plain, dict)
+    logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
+    differs = setting(plain, OmegaConf.to_container(files, resolve=True))  # type: ignore[arg-type]
+    identity = {
+        "backbone": plain["backbone"]["name"],
+        "data": plain["data"]["source"],
+        "task": plain["task"]["name"],
+        "method": choices["method"],
+        "setting": differs,
+        "seed": plain["seed"],
+    }
+    folder = Path(plain["results_dir"]) / "runs" / run_name(**identity)
+    tables = check(plain, folder)
+    from read_repro.run import run  # torch is imported only now
+
+    run(plain, identity, folder, tables)
+
+
+if __name__ == "__main__":
+    main()
