@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from read_repro import sources
@@ -22,10 +23,20 @@ def check(config: Mapping[str, Any], folder: Path) -> sources.Tables:
     _check_numbers(config)
     _check_writable(folder)
     sources.check(**config["data"])
-    checkpoint = instantiate(config["backbone"])
+    checkpoint = construct(config["backbone"])
     checkpoint.locate()
-    task = instantiate(config["task"])
+    task = construct(config["task"])
     return sources.read(task, source=config["data"]["source"], path=config["data"]["path"])
+
+
+def construct(node: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Hydra's ``instantiate``, but a user's mistake comes out as itself."""
+    try:
+        return instantiate(node, *args, **kwargs)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        raise
 
 
 def _check_numbers(config: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ inside an installed Python package. With ``random=True`` there is none, only a s
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,11 +125,11 @@ class Checkpoint:
             )
         return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
-    def tokenizer(self, texts: Iterable[str]) -> "PreTrainedTokenizerFast":
-        """The checkpoint's tokenizer; for random weights, one trained on ``texts``."""
+    def tokenizer(self, texts: Callable[[], Iterable[str]]) -> "PreTrainedTokenizerFast":
+        """The checkpoint's tokenizer; for random weights, one trained on what ``texts`` returns."""
         folder = self.locate()
         if folder is None:
-            return train_tokenizer(texts, vocab_size=self.shape.get("vocab_size", 32128))
+            return train_tokenizer(texts(), vocab_size=self.shape.get("vocab_size", 32128))
         from transformers import AutoTokenizer
 
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)

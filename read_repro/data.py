@@ -23,7 +23,7 @@ from read_repro.errors import InputError
 from read_repro.splits import Splits, split
 from read_repro.tasks import Task
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
@@ -110,7 +110,7 @@ class GlueData(pl.LightningDataModule):
             [row["label"] for row in splits.test],  # type: ignore[misc]
             regression=self.task.regression,
         )
-        log.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)
+        logger.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)
 
     def _batches(self, epoch: int) -> list[list[int]]:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -134,6 +134,11 @@ class GlueData(pl.LightningDataModule):
         """Test, shortest examples first; the labels travel in the batches."""
         return self._loader("test", self._by_length("test"))
 
+    def single_examples(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Training examples one at a time, in an order of the run's seed: what LST's pruning is computed on."""
+        order = torch.randperm(self.sizes["train"], generator=torch.Generator().manual_seed(self.seed))
+        return iter(self._loader("train", [[index] for index in order.tolist()]))
+
     def _by_length(self, name: str) -> list[list[int]]:
         order = np.argsort(self.encoded[name].lengths, kind="stable").tolist()
         return [order[i : i + self.eval_batch_size] for i in range(0, len(order), self.eval_batch_size)]
@@ -151,7 +156,7 @@ def read_tasks(folder: Path = CONF / "task") -> Iterator[Task]:
     """The tasks of a config folder, by name, without Hydra."""
     for file in sorted(folder.glob("*.yaml")):
         keywords = yaml.safe_load(file.read_text(encoding="utf-8"))
-        yield Task(**{key: value for key, value in keywords.items() if key != "_target_"})  # type: ignore[arg-type]
+        yield Task(**{key: value for key, value in keywords.items() if key != "_target_"})
 
 
 def main(arguments: list[str] | None = None) -> int:

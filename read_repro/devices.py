@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from read_repro import paper
-from read_repro.frame import Store, rows_of
+from read_repro.frame import Store
 from read_repro.layout import Cell, Column, Table, number, text
 from read_repro.paper import BACKBONES, METHODS, method_name
 from read_repro.summary import Stat
@@ -26,20 +26,20 @@ GPU_COLUMNS = {
 
 def planned_row(store: Store, backbone: str, variant: str, phase: str | None = None) -> dict[str, Any] | None:
     """The planner's record of a method nearest to its config file: of the shortest setting, then by name."""
-    rows = [row for row in rows_of(store.planned) if (row["backbone"], row["variant"]) == (backbone, variant)]
+    rows = [row for row in store.planned_rows if (row["backbone"], row["variant"]) == (backbone, variant)]
     rows = [row for row in rows if phase in (None, row["phase"])]
     return min(rows, key=lambda r: (r["setting"].count("="), r["setting"], r["run"]), default=None)
 
 
 def reference_row(store: Store, gpu: str, backbone: str, variant: str) -> dict[str, Any] | None:
     """The GPU reference record of a method, None if it was not measured."""
-    rows = [r for r in rows_of(store.reference) if (r["device"], r["backbone"], r["variant"]) == (gpu, backbone, variant)]
+    rows = [r for r in store.reference_rows if (r["device"], r["backbone"], r["variant"]) == (gpu, backbone, variant)]
     return min(rows, key=lambda row: row["run"], default=None)
 
 
 def gpus(store: Store) -> list[str]:
     """Every GPU that reference records come from."""
-    return sorted({row["device"] for row in rows_of(store.reference)})
+    return sorted({row["device"] for row in store.reference_rows})
 
 
 def stat_of(row: Mapping[str, Any] | None, metric: str) -> Stat:
@@ -72,7 +72,9 @@ def table_3(store: Store) -> list[Table]:
         rows.append(_row_3(backbone, "paper", printed, columns))
     notes = ["GiB throughout: the paper's GB are GiB (T5-3B's fp32 weights alone are 10.62 GiB or 11.41 GB).",
              "Planned: the project's own method classes under fake tensors. Bold: the least of a row."]  # fmt: skip
-    notes += [WARNING] if gpus(store) else ["No GPU record: `python scripts/gpu_reference.py --budget-s 540 --out DIR`."]
+    notes += (
+        [WARNING] if gpus(store) else ["No GPU record: `python scripts/gpu_reference.py --budget-s 540 --out DIR`."]
+    )
     return [Table("Table 3: inference memory (GiB)", columns, tuple(rows), (), (*notes, *_plan_commands(lacking)))]
 
 
@@ -84,7 +86,7 @@ def _row_3(backbone: str, source: str, stats: list[Stat], columns: tuple[Column,
 
 
 def _plan_commands(lacking: list[tuple[str, str]]) -> list[str]:
-    commands = {}
+    commands: dict[str, list[str]] = {}
     for backbone, method in lacking:
         commands.setdefault(backbone, []).append(method)
     return [
@@ -98,7 +100,7 @@ def reference_table(store: Store) -> list[Table]:
     """Every GPU reference record: a step's time, memory, power and energy, and inference."""
     head = (Column("GPU"), Column("backbone"), Column("method"))
     rows = []
-    for row in sorted(rows_of(store.reference), key=_reference_order):
+    for row in sorted(store.reference_rows, key=_reference_order):
         cells = [number(stat_of(row, metric), column) for metric, column in GPU_COLUMNS.items()]
         rows.append((text(row["device"]), text(row["backbone"]), text(method_name(row["variant"])), *cells))
     if not rows:

@@ -147,7 +147,7 @@ class EnergyMeter:
                 self._take()
             self._take(last=True)
             self._reader.close()
-        except Exception as error:  # noqa: BLE001 whatever it is: a run must not die of its energy
+        except Exception as error:  # whatever it is: a run must not die of its energy
             self._fail(f"energy not measured: {error}")
             if not self._samples:
                 self._journal.open(self._window)  # so that the journal, too, says why
@@ -227,8 +227,8 @@ class EnergyCallback(pl.Callback):
 
 def _check(**settings: float) -> None:
     for name, value in settings.items():
-        if not (math.isfinite(value) and value > 0):
-            raise InputError(f"energy.{name}={value}: it must be a number above 0")
+        if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            raise InputError(f"energy.{name}={value}: give a number above 0")
 
 
 def _synchronise() -> None:

@@ -7,47 +7,27 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from read_repro.selection import Key, contest, device, limited, select_each, setting_name, variant
+from read_repro.blocks import Block, block_of, blocks_of, contest_seed, hardware_name
+from read_repro.derived import derived_metrics
+from read_repro.selection import Key, contest, device, select_each, setting_name, variant
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
-PAPER_BACKBONE = "t5-base"
-RUN_KEYS = "run status backbone data task method setting seed metrics history data_info hardware".split()
-PLANNED_KEYS = "backbone method setting phase metrics".split()
-REFERENCE_KEYS = "backbone method hardware metrics".split()
-RUN_COLUMNS = "run block backbone data task variant setting seed val chosen search hardware fingerprint".split()
-PLANNED_COLUMNS = "run backbone variant setting phase batch_size".split()
-REFERENCE_COLUMNS = "run backbone variant device".split()
-
-
-class Block(NamedTuple):
-    """What one table may hold: no mean ever crosses the border of a block."""
-
-    backbone: str
-    data: str
-    cut: bool
-    train_limit: int | None
-    device: str
-
-    @property
-    def label(self) -> str:
-        """`minilm, local, cut data, train_limit=1000, CPU`."""
-        limit = "" if self.train_limit is None else f", train_limit={self.train_limit}"
-        kind = "cut data" if self.cut else "whole data"
-        return f"{self.backbone}, {self.data}, {kind}{limit}, {self.device}"
-
-    @property
-    def of_paper(self) -> bool:
-        """Whether the paper's numbers may be compared with this block's: T5-base on whole GLUE."""
-        return (self.backbone, self.data, self.cut) == (PAPER_BACKBONE, "hub", False)
+NAMES = ("backbone", "data", "task", "method", "run", "status")
+RUN_KEYS = (*NAMES, "setting", "seed", "metrics", "history", "data_info", "hardware")
+PLANNED_KEYS = ("backbone", "method", "setting", "phase", "metrics")
+REFERENCE_KEYS = ("backbone", "method", "hardware", "metrics")
+RUN_COLUMNS = ("run", "block", "backbone", "data", "task", "variant", "setting", "seed", "val", "chosen", "search")
+PLANNED_COLUMNS = ("run", "backbone", "variant", "setting", "phase", "batch_size")
+REFERENCE_COLUMNS = ("run", "backbone", "variant", "device")
 
 
 @dataclass(frozen=True)
@@ -61,6 +41,7 @@ class Store:
         reference: one row a GPU reference record.
         blocks: the blocks of `runs`, the paper's first (present even when empty).
         broken: what was left out, as `path: reason`.
+        run_rows, planned_rows, reference_rows: the same rows as dicts.
     """
 
     runs: pd.DataFrame
@@ -68,52 +49,37 @@ class Store:
     reference: pd.DataFrame
     blocks: tuple[Block, ...]
     broken: tuple[str, ...]
+    run_rows: tuple[dict[str, Any], ...]
+    planned_rows: tuple[dict[str, Any], ...]
+    reference_rows: tuple[dict[str, Any], ...]
 
 
 def read_store(results: Path) -> Store:
     """Reads `results/{runs,planned,gpu}`; an absent folder is an empty one."""
     broken: list[str] = []
-    runs = _one_data(_unique(_records(results, "runs", "result.json", RUN_KEYS, broken), contest_seed, broken), broken)
+    runs = _one_data(_unique(_records(results, "runs", "result.json", RUN_KEYS, broken), broken), broken)
     planned = _records(results, "planned", "*.json", PLANNED_KEYS, broken)
     reference = _records(results, "gpu", "*.json", REFERENCE_KEYS, broken)
     for line in broken:
         log.error("left out: %s", line)
     best = select_each(runs)
+    run_rows = tuple(_run_row(record, best) for record in runs)
+    planned_rows = tuple(_planned_row(record) for record in planned)
+    reference_rows = tuple(_reference_row(record) for record in reference)
     return Store(
-        runs=_frame([_run_row(record, best) for record in runs], RUN_COLUMNS),
-        planned=_frame([_planned_row(record) for record in planned], PLANNED_COLUMNS),
-        reference=_frame([_reference_row(record) for record in reference], REFERENCE_COLUMNS),
-        blocks=_blocks(runs),
+        runs=_frame(run_rows, RUN_COLUMNS),
+        planned=_frame(planned_rows, PLANNED_COLUMNS),
+        reference=_frame(reference_rows, REFERENCE_COLUMNS),
+        blocks=blocks_of(runs),
         broken=tuple(broken),
+        run_rows=run_rows,
+        planned_rows=planned_rows,
+        reference_rows=reference_rows,
     )
 
 
-def hardware_name(record: Mapping[str, Any]) -> str:
-    """The hardware that times, energies and memory belong to: the model and, on a CPU, the threads used."""
-    hardware = record["hardware"]
-    if hardware["kind"] != "cpu":
-        return device(record)
-    return f"{hardware.get('name', 'CPU')}, {hardware.get('threads')} threads"
-
-
-def contest_seed(record: Mapping[str, Any]) -> Key:
-    """What names a run: its contest, its setting and its seed."""
-    return (*contest(record), setting_name(record["setting"]), record["seed"])
-
-
-def _block(record: Mapping[str, Any]) -> Block:
-    return Block(record["backbone"], record["data"], *limited(record), device(record))
-
-
-def _blocks(runs: list[dict[str, Any]]) -> tuple[Block, ...]:
-    found = {_block(record) for record in runs}
-    if not any(block.of_paper for block in found):
-        found.add(Block(PAPER_BACKBONE, "hub", False, None, "no GPU yet"))
-    return tuple(sorted(found, key=lambda b: (not b.of_paper, b.backbone, b.data, b.cut, b.train_limit or 0, b.device)))
-
-
 def _records(
-    results: Path, folder: str, pattern: str, keys: list[str], broken: list[str]
+    results: Path, folder: str, pattern: str, keys: tuple[str, ...], broken: list[str]
 ) -> list[dict[str, Any]]:
     """The valid records of one folder in the order of their paths, each with its path under `path`."""
     found = []
@@ -126,7 +92,7 @@ def _records(
     return found
 
 
-def _checked(record: Any, keys: list[str]) -> dict[str, Any]:
+def _checked(record: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     """The record if it is one of this schema and its metrics are numbers; raises ValueError otherwise."""
     if not isinstance(record, dict):
         raise ValueError("not a JSON object")
@@ -140,20 +106,29 @@ def _checked(record: Any, keys: list[str]) -> dict[str, Any]:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if value is not None and not number:
             raise ValueError(f"metric {name} is {value!r}, not a finite number or null")
-    if "seed" in keys:  # a run: what the tables are grouped by must be there and hashable
-        hash(contest_seed(record))
-        if not isinstance(record["seed"], int):
-            raise ValueError(f"seed {record['seed']!r} is not an integer")
+    for key in NAMES:
+        if key in keys and not isinstance(record[key], str):
+            raise ValueError(f"{key} is {record[key]!r}, not a name")
+    _used(record, keys)
     return record
 
 
-def _unique(
-    records: list[dict[str, Any]], key: Callable[[dict[str, Any]], Key], broken: list[str]
-) -> list[dict[str, Any]]:
-    """The first record of each key; a copy would count one run twice."""
+def _used(record: dict[str, Any], keys: tuple[str, ...]) -> None:
+    """Asks the record for what the tables will ask of it, so that a malformed one fails here, by name."""
+    variant({"setting": {}} | record)
+    if "hardware" in keys:
+        device(record)
+    if "seed" in keys:
+        contest_seed(record), derived_metrics(record)
+        if type(record["seed"]) is not int:
+            raise ValueError(f"seed {record['seed']!r} is not an integer")
+
+
+def _unique(records: list[dict[str, Any]], broken: list[str]) -> list[dict[str, Any]]:
+    """The first record of each run; a copy would count it twice."""
     seen: dict[Key, dict[str, Any]] = {}
     for record in records:
-        first = seen.setdefault(key(record), record)
+        first = seen.setdefault(contest_seed(record), record)
         if first is not record:
             broken.append(f"{record['path']}: the same run as {first['path']}")
     return list(seen.values())
@@ -164,10 +139,10 @@ def _one_data(records: list[dict[str, Any]], broken: list[str]) -> list[dict[str
     counts: dict[Key, Counter[str]] = {}
     for record in records:
         print_of = str(record["data_info"].get("fingerprint"))
-        counts.setdefault((_block(record), record["task"]), Counter())[print_of] += 1
+        counts.setdefault((block_of(record), record["task"]), Counter())[print_of] += 1
     kept = []
     for record in records:
-        votes = counts[_block(record), record["task"]]
+        votes = counts[block_of(record), record["task"]]
         common = min(votes, key=lambda name: (-votes[name], name))
         if str(record["data_info"].get("fingerprint")) == common:
             kept.append(record)
@@ -180,7 +155,7 @@ def _run_row(record: dict[str, Any], best: Mapping[Key, Mapping[str, Any]]) -> d
     winner = best.get(contest(record))
     return {
         "run": record["path"].removesuffix("/result.json"),
-        "block": _block(record),
+        "block": block_of(record),
         "backbone": record["backbone"],
         "data": record["data"],
         "task": record["task"],
@@ -193,6 +168,7 @@ def _run_row(record: dict[str, Any], best: Mapping[Key, Mapping[str, Any]]) -> d
         "hardware": hardware_name(record),
         "fingerprint": str(record["data_info"].get("fingerprint")),
         "record": record,
+        **derived_metrics(record),
         **record["metrics"],
     }
 
@@ -223,12 +199,7 @@ def _reference_row(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """A frame with `columns` even when there are no rows; cells stay Python objects, so None stays None."""
-    frame = pd.DataFrame(rows, dtype=object)
+def _frame(rows: tuple[dict[str, Any], ...], columns: tuple[str, ...]) -> pd.DataFrame:
+    """A frame with `columns` even when there are no rows; cells stay Python objects."""
+    frame = pd.DataFrame(list(rows), dtype=object)
     return frame.reindex(columns=list(dict.fromkeys([*columns, "record", *frame.columns])))
-
-
-def rows_of(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The rows of a frame as dicts."""
-    yield from frame.to_dict("records")

@@ -1,4 +1,4 @@
-"""The energy journal of a run: a line of JSON a reading, written as it comes, so that a killed run's energy is not lost.
+"""The energy journal of a run: a JSON line a reading, written as it comes, so that a killed run's energy is not lost.
 
 A window's constants come first, its samples after; a run that was killed and resumed has several windows in one file.
 """

@@ -10,6 +10,7 @@ from read_repro.summary import Stat
 
 DASH = "–"
 PM = "±"
+NOTHING = Stat()
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Cell:
     """One cell: what it says, the statistic behind it if any, its footnote's number."""
 
     text: str = DASH
-    stat: Stat = Stat()
+    stat: Stat = NOTHING
     bold: bool = False
     mark: int | None = None
 
@@ -91,7 +92,10 @@ def markdown(table: Table) -> str:
 def latex(table: Table) -> str:
     """A booktabs table; the preamble needs booktabs, and graphicx for its width."""
     head = " & ".join(_tex(column.title) for column in table.columns)
-    body = [" & ".join(_marked(cell, r"\textbf{{{}}}", r"\textsuperscript{{{}}}", _tex) for cell in row) for row in table.rows]
+    body = [
+        " & ".join(_marked(cell, r"\textbf{{{}}}", r"\textsuperscript{{{}}}", _tex) for cell in row)
+        for row in table.rows
+    ]
     notes = [rf"\par\footnotesize {_tex(note)}" for note in _notes(table, "{}. {}")]
     return "\n".join([
         r"\begin{table}[t]", rf"\caption{{{_tex(table.title)}}}", r"\resizebox{\linewidth}{!}{%",
@@ -153,7 +157,13 @@ def _fields(cell: Cell, column: Column) -> dict[str, str]:
 
 def _tex(words: str) -> str:
     """Words with TeX's special characters made harmless."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "–": "--"}
+    special = {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "–": "--",
+    }
     special |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "`": ""}
     special |= {char: f"\\{char}" for char in "&%$#_{}"}
     return "".join(special.get(char, char) for char in words)

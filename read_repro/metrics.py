@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
 from read_repro.errors import InputError
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 Numbers = Sequence[float] | np.ndarray
 PARTS = {  # the names whose mean is the task's one number
     "accuracy": ("accuracy",),
@@ -37,9 +37,9 @@ def score(metric: str, predictions: Numbers, labels: Numbers) -> dict[str, float
     """
     predicted, true = np.asarray(predictions, dtype=float), np.asarray(labels, dtype=float)
     if not np.isfinite(predicted).all():
-        log.warning("%s: some predictions are not finite numbers; correlations count as 0", metric)
+        logger.warning("%s: some predictions are not finite numbers; correlations count as 0", metric)
     elif len(predicted) > 1 and _constant(predicted):
-        log.warning("%s: every prediction is %g; what this leaves undefined counts as 0", metric, predicted[0])
+        logger.warning("%s: every prediction is %g; what this leaves undefined counts as 0", metric, predicted[0])
     return _score(metric, predicted, true)
 
 

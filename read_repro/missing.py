@@ -1,6 +1,7 @@
 """What is not in the store yet, as the command that would fill it: the footnotes of the tables."""
 
-from read_repro.frame import Block
+from read_repro.blocks import Block
+from read_repro.frame import 
 from read_repro.paper import TASKS, method_name
 from read_repro.summary import Method
 
@@ -15,7 +16,9 @@ def missing_runs(method: Method) -> str | None:
         if lacking := [str(seed) for seed in SEEDS if seed not in {row["seed"] for row in rows}]:
             short.setdefault(",".join(lacking), []).append(task)
     words = [f"no run on {', '.join(tasks)}: `{_command(method, tasks)}`"] if tasks else []
-    words += [f"no seed {seeds} on {', '.join(on)}: `{_command(method, on, seeds)}`" for seeds, on in sorted(short.items())]
+    words += [
+        f"no seed {seeds} on {', '.join(on)}: `{_command(method, on, seeds)}`" for seeds, on in sorted(short.items())
+    ]
     name = method_name(method.variant, method.block.backbone)
     return f"{name}: {'; '.join(words)}" if words else None
 

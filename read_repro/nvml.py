@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pynvml  # type: ignore[import-untyped]
+import pynvml
 import torch
 
 from read_repro.window import Sample
@@ -68,7 +68,7 @@ class GpuReader:
 
 
 def visible_uuids(indices: Sequence[int] | None = None) -> tuple[str, ...]:
-    """UUIDs of torch's CUDA devices with these indices (None: all), or without CUDA in torch of what the driver shows."""
+    """UUIDs of torch's CUDA devices with these indices (None: all); without CUDA in torch, of what NVML shows."""
     if torch.cuda.is_available():
         chosen = range(torch.cuda.device_count()) if indices is None else indices
         return tuple(str(torch.cuda.get_device_properties(i).uuid) for i in chosen)

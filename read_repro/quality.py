@@ -5,8 +5,9 @@ from statistics import fmean
 from typing import Any
 
 from read_repro import paper
+from read_repro.blocks import Block
 from read_repro.devices import planned_row
-from read_repro.frame import Block, Store, rows_of
+from read_repro.frame import Store
 from read_repro.layout import Cell, Column, Table, embolden, number, plain, text
 from read_repro.missing import missing_runs
 from read_repro.paper import LARGER, TASK_NAMES, TASKS, UNROLLED, method_name
@@ -98,10 +99,10 @@ def _ours(store: Store, method: Method, columns: Sequence[Column], mark: int | N
         metric = f"energy/{key}_kwh"
         stats |= {power: method.power(metric), energy: method.total(metric), search: method.searched(metric)}
     stats |= {column: method.score(task) for column, task in zip(SCORES, TASKS, strict=True)}
-    cells = []
+    cells, unfillable = [], (PRINTED, POWER, ENERGY, SEARCH) if method.block.device == "CPU" else (PRINTED,)
     for column in columns:
         stat = stats.get(column, Stat())
-        unfinished = column is not PRINTED and (stat.mean is None or not stat.whole)
+        unfinished = column not in unfillable and (stat.mean is None or not stat.whole)
         cells.append(number(stat, column, mark if unfinished else None))
     return cells
 
@@ -126,7 +127,7 @@ def trainable_percent(store: Store, method: Method) -> Stat:
 def _majority(store: Store, block: Block, columns: Sequence[Column]) -> tuple[Cell, ...]:
     """What the majority class (for a regression the training mean) scores on the test set: no method, only data."""
     found: dict[str, list[float]] = {}
-    for row in rows_of(store.runs):
+    for row in store.run_rows:
         if row["block"] == block and (value := value_of(row.get("test/majority"))) is not None:
             found.setdefault(row["task"], []).append(value)
     stats = {c: Stat(found[task][0]) for c, task in zip(SCORES, TASKS, strict=True) if task in found}
@@ -146,6 +147,9 @@ def _notes(block: Block) -> tuple[str, ...]:
         "count with lm_head apart from the embedding; where no run is, the planner's count.",
     ]
     if block.device == "CPU":
+        notes.append(
+            "Power and energy by Eq. (4) come from a GPU's utilisation: only runs on a GPU fill those columns."
+        )
         notes.append("CPU estimate: process CPU time times an assumed power per core, not a measurement.")
     if not block.of_paper:
         notes.append("Not the paper's setting: its rows stand here for orientation, not for comparison.")

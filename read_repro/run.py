@@ -15,14 +15,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
-from hydra.utils import instantiate
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from transformers import PreTrainedTokenizerBase
 
 from read_repro import metrics
 from read_repro.answers import Answers
 from read_repro.backbones import build_backbone
+from read_repro.check import construct
 from read_repro.checkpoints import Checkpoint
-from read_repro.data import GlueData
+from read_repro.data import GlueData, load
 from read_repro.energy import EnergyCallback
 from read_repro.errors import InputError
 from read_repro.memory import PeakMemory, SavedForBackward
@@ -34,6 +35,7 @@ from read_repro.sources import Tables
 from read_repro.tasks import Task
 
 logger = logging.getLogger(__name__)
+JOURNAL = "journal.jsonl"
 PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
 
 
@@ -43,6 +45,7 @@ class Parts:
 
     task: Task
     checkpoint: Checkpoint
+    tokenizer: PreTrainedTokenizerBase
     data: GlueData
     method: Method
 
@@ -86,7 +89,8 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
     if config["dry_run"]:
         logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
         return {}
-    (folder / RESULT).unlink(missing_ok=True)
+    for leftover in (RESULT, JOURNAL):
+        (folder / leftover).unlink(missing_ok=True)
     try:
         record = {
             "schema": SCHEMA,
@@ -112,13 +116,13 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
 
 def build(config: Mapping[str, Any], tables: Tables) -> Parts:
     """Task, data, backbone and method, all from plain values. Call ``seed_everything`` before."""
-    task, checkpoint = instantiate(config["task"]), instantiate(config["backbone"])
+    task, checkpoint = construct(config["task"]), construct(config["backbone"])
     targets = config["data"]["targets"]
-    texts = (task.source(row, targets) for row in tables[task.files["train"]])
     answers = task.answers(targets)
-    tokenizer = checkpoint.tokenizer([*texts, *answers])
+    tokenizer = checkpoint.tokenizer(lambda: [*training_text(task, config["data"], tables), *answers])
     data = GlueData(
         task=task,
+        tables=tables,
         tokenizer=tokenizer,
         text_to_text=checkpoint.text_to_text,
         seed=config["seed"],
@@ -133,7 +137,8 @@ def build(config: Mapping[str, Any], tables: Tables) -> Parts:
         regression=task.regression,
     )
     trainer, optim = config["trainer"], config["optim"]
-    steps_per_epoch = -(-data.steps_per_epoch // trainer["accumulate_grad_batches"])
+    batches_per_step = trainer["accumulate_grad_batches"] * trainer["devices"]
+    steps_per_epoch = -(-data.steps_per_epoch // batches_per_step)
     plan = Optimisation(
         lr=optim["lr"],
         weight_decay=optim["weight_decay"],
@@ -141,18 +146,24 @@ def build(config: Mapping[str, Any], tables: Tables) -> Parts:
         total_steps=steps_per_epoch * trainer["max_epochs"],
     )
     score = partial(metrics.score, task.metric)
-    return Parts(task, checkpoint, data, instantiate(config["method"], backbone, plan, score))
+    return Parts(task, checkpoint, tokenizer, data, construct(config["method"], backbone, plan, score))
+
+
+def training_text(task: Task, settings: Mapping[str, Any], tables: Tables) -> list[str]:
+    """The source texts of the training split, for a tokenizer of our own."""
+    wanted = {key: settings[key] for key in ("source", "path", "train_limit")}
+    return [task.source(row, settings["targets"]) for row in load(task, **wanted, tables=tables).train]
 
 
 def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
     method, data = parts.method, parts.data
-    energy: EnergyCallback = instantiate(config["energy"], journal_path=folder / "journal.jsonl")
+    energy: EnergyCallback = construct(config["energy"], journal_path=folder / JOURNAL)
     history, best = History(energy), BestWeights(folder)
     trainer = build_trainer(config, folder, [energy, best, history])
     device = trainer.strategy.root_device
     sizes = count(method)
-    initialised = method.initialise(lambda: iter(()))
+    initialised = method.initialise(data.single_examples)
     with PeakMemory("train", device) as train_memory:
         trainer.fit(method, datamodule=data)
     if trainer.received_sigterm or trainer.interrupted:
@@ -216,7 +227,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callb
         accelerator=settings["accelerator"],
         devices=settings["devices"],
         callbacks=[*callbacks, EarlyStopping("val/score", mode="max", patience=settings["patience"]), *bar],
-        logger=instantiate(config["logger"], **name, **place),
+        logger=construct(config["logger"], **name, **place),
         enable_progress_bar=settings["progress_bar"],
         enable_model_summary=False,
         enable_checkpointing=False,

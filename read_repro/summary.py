@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from read_repro.frame import Block, Store, rows_of
+from read_repro.blocks import Block
+from read_repro.frame import Store
 from read_repro.paper import METHODS, TASKS
 
 Row = dict[str, Any]
@@ -109,9 +110,7 @@ class Method:
     def _here(self, rows: Iterable[Row]) -> list[Row]:
         return [row for row in rows if row["hardware"] == self.hardware]
 
-    def _over_tasks(
-        self, rows: Callable[[str], list[Row]], metric: str, join: Callable[[list[float]], float]
-    ) -> Stat:
+    def _over_tasks(self, rows: Callable[[str], list[Row]], metric: str, join: Callable[[list[float]], float]) -> Stat:
         stats = {task: stat for task in self.tasks if (stat := over_seeds(rows(task), metric)).mean is not None}
         if not stats:
             return Stat()
@@ -130,7 +129,7 @@ class Method:
 
 def methods_of(store: Store, block: Block, hardware: str | None = None) -> dict[str, Method]:
     """The methods of a block, the paper's first and in its order, present even when they have no run."""
-    rows = [row for row in rows_of(store.runs) if row["block"] == block]
+    rows = [row for row in store.run_rows if row["block"] == block]
     tasks = tuple(sorted({row["task"] for row in rows}, key=task_order))
     found = sorted({row["variant"] for row in rows} - set(METHODS))
     here = hardware or main_hardware(rows)
@@ -139,7 +138,7 @@ def methods_of(store: Store, block: Block, hardware: str | None = None) -> dict[
 
 def hardware_of(store: Store, block: Block) -> list[str]:
     """Every hardware of a block's chosen runs, by name."""
-    return sorted({row["hardware"] for row in rows_of(store.runs) if row["block"] == block and row["chosen"]})
+    return sorted({row["hardware"] for row in store.run_rows if row["block"] == block and row["chosen"]})
 
 
 def main_hardware(rows: list[Row]) -> str:

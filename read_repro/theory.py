@@ -16,7 +16,8 @@ left-out terms are of order eps^2, so |h_i - dphi_i| / |dphi_i| must fall in pro
 
 That needs layers with two derivatives. T5's own feed-forward is a ReLU: moved by O(eps), a share O(eps) of the units
 crosses its kink, each with an error of O(eps). The columns of the output projection are nearly orthogonal, so these
-errors add as squares, eps sqrt(eps) in all: relative to a correction of O(eps) a slope of 1/2, not 1.
+errors add as squares, eps sqrt(eps) in all: relative to a correction of O(eps) a slope of 1/2, not 1. (On a finite
+batch there is an eps below which no unit crosses any more; from there on a ReLU is as good as linear.)
 
 Letters: B batch, T tokens of the stack, S source tokens, D width, N layers.
 """
@@ -51,7 +52,8 @@ class Layer:
 
     def __call__(self, state: Tensor, *source: Tensor, scale: float = 0.0) -> Tensor:
         """(B, T, D) and, in a decoder, the encoder's output (B, S, D) -> (B, T, D)."""
-        weights = {name: self.block.get_parameter(name) + scale * (b @ a) for name, (b, a) in self.factors.items()}
+        get = self.block.get_parameter
+        weights = {name: torch.addmm(get(name), b, a, alpha=scale) for name, (b, a) in self.factors.items()}
         arguments = dict(self.arguments)
         if "encoder_hidden_states" in arguments:
             (arguments["encoder_hidden_states"],) = source
@@ -116,9 +118,7 @@ def record(blocks: Sequence[nn.Module], run: Callable[[], Any], *, rank: int, ge
     return Stack(tuple(layers), (states[0],) if source is None else (states[0], source))
 
 
-def lora_factors(
-    block: nn.Module, *, rank: int, generator: torch.Generator
-) -> dict[str, tuple[Tensor, Tensor]]:
+def lora_factors(block: nn.Module, *, rank: int, generator: torch.Generator) -> dict[str, tuple[Tensor, Tensor]]:
     """Random B and A for every linear map of a block, |B A| = |W|, so that eps is the relative size of the update."""
     factors = {}
     for name, linear in block.named_modules():
@@ -153,6 +153,11 @@ def relative_errors(estimates: Sequence[Tensor], truths: Sequence[Tensor]) -> Te
     """|estimate - truth| / |truth| of each pair: (N,)."""
     pairs = zip(estimates, truths, strict=True)
     return torch.stack([(estimate - truth).norm() / truth.norm() for estimate, truth in pairs])
+
+
+def curve(errors: Callable[[float], Tensor], scales: Sequence[float]) -> list[float]:
+    """The error of the worst layer at each eps; ``errors`` gives those of all layers, (N,)."""
+    return [float(errors(scale).max()) for scale in scales]
 
 
 def slope(scales: Sequence[float], errors: Sequence[float]) -> float:

@@ -1,9 +1,9 @@
-"""A window of readings and the energy in it: Eq. (4) of READ (arXiv 2305.15348, section 3.4), pure functions of samples.
+"""A window of readings and the energy in it: Eq. (4) of READ (arXiv 2305.15348, section 3.4), as pure functions.
 
 Eq. (4) adds one utilisation reading a minute: E = (sum_i u_i) p0 / 6000, u_i in percent summed over the GPUs, p0 in kW.
 With true intervals dt_i (s), each ending with its reading, the same sum is E = (sum_i u_i dt_i / 60) p0 / 6000.
-Beside this proxy stand the boards' energy counters and their integrated power. Utilisation says only whether some kernel
-ran in the last 1/6 to 1 s, so the standard error of its mean belongs to the figure.
+Beside this proxy stand the boards' energy counters and their integrated power. Utilisation says only whether some
+kernel ran in the last 1/6 to 1 s, so the standard error of its mean belongs to the figure.
 """
 
 import math
@@ -199,8 +199,9 @@ def _checked(window: Window, times: Sequence[float], kwh: float) -> Energy:
     longest_gap_s = max(_steps([*times, window.end_s]), default=0.0) if times else window.duration_s
     reason = None
     if covered_s <= 0:
-        # Where readings failed, their own errors are the reason.
-        reason = None if any(s.errors for s in window.samples) else "no interval was measured"
+        # Where nothing was read, or readings failed, that is the reason.
+        told = not window.samples or any(s.errors for s in window.samples)
+        reason = None if told else "no interval was measured"
     elif covered_s < MIN_COVERAGE * window.duration_s:
         reason = f"readings cover only {covered_s / window.duration_s:.0%} of the window ({kwh:.3g} kWh in it)"
     valid = reason is None and covered_s > 0

@@ -1,0 +1,44 @@
+# What can be done here: make help
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint format tables status bench
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,offline]'
+	touch $@
+
+setup: $(VENV)/installed ## Create .venv and install everything, at the versions of constraints.txt
+
+demo: setup ## READ, full-tuning and the head on a synthetic task, offline, in minutes: a small Table 1
+	$(PY) scripts/demo.py
+
+test: setup ## The fast tests, in under five minutes
+	$(PY) -m pytest
+
+test-slow: setup ## The tests that need a browser, a notebook kernel or minutes
+	$(PY) -m pytest -m slow
+
+lint: setup ## Formatting, lint and types
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+format: setup ## Format the code and mend what lint can
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+tables: setup ## Tables 1-3, claims, figures and the report from the records in results/
+	$(PY) -m read_repro.tables --results results
+
+status: setup ## What a results folder holds: done, running, failed
+	$(PY) scripts/plan.py
+
+bench: setup ## READ's step against full-tuning's, and the bytes both keep for the backward pass
+	$(PY) scripts/bench.py
