@@ -1,10 +1,11 @@
-"""Measured memory: the peak of a phase, and the bytes that the backward pass needs kept.
+"""Measured memory: the peak of a phase, and the bytes that the backward pass needs kept. Run, it plans (planner.py).
 
 On CUDA the peak is what torch's allocator had handed out at once; on the CPU it is the resident memory of the process
 at its peak less that at the start, another quantity under another key.
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -168,3 +169,9 @@ def _reset_high_water_mark() -> bool:
         log.debug("high-water mark of the memory not reset: %s", error)
         return False
     return True
+
+
+if __name__ == "__main__":
+    from read_repro.planner import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,6 @@
 """What is not in the store yet, as the command that would fill it: the footnotes of the tables."""
 
 from read_repro.blocks import Block
-from read_repro.frame import 
 from read_repro.paper import TASKS, method_name
 from read_repro.summary import Method
 

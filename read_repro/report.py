@@ -1,5 +1,6 @@
 """`results/report.html`: every table and figure on one self-contained page, each number leading to its runs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -61,8 +62,8 @@ def _section(stem: str, tables: Sequence[Table], links: Mapping[str, int]) -> st
 def _table(table: Table, links: Mapping[str, int]) -> str:
     head = "".join(f'<th><button type="button">{escape(column.title)}</button></th>' for column in table.columns)
     rows = "".join(f"<tr>{''.join(_cell(cell, links) for cell in row)}</tr>" for row in table.rows)
-    numbered = "".join(f"<li>{escape(note)}</li>" for note in table.numbered)
-    notes = "".join(f"<p>{escape(note)}</p>" for note in table.notes)
+    numbered = "".join(f"<li>{_words(note)}</li>" for note in table.numbered)
+    notes = "".join(f"<p>{_words(note)}</p>" for note in table.notes)
     caption = f"<caption>{escape(table.title)}</caption>"
     scroll = f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     return scroll + f'<div class="notes">{f"<ol>{numbered}</ol>" if numbered else ""}{notes}</div>'
@@ -70,13 +71,18 @@ def _table(table: Table, links: Mapping[str, int]) -> str:
 
 def _cell(cell: Cell, links: Mapping[str, int]) -> str:
     """A cell; `data-value` is what it sorts by, `data-runs` what it leads to."""
-    words = f"<b>{escape(cell.text)}</b>" if cell.bold else escape(cell.text)
+    words = f"<b>{_words(cell.text)}</b>" if cell.bold else _words(cell.text)
     value = "" if cell.stat.mean is None else f' data-value="{cell.stat.mean!r}"'
     runs = [str(links[run]) for run in dict.fromkeys(cell.stat.runs) if run in links]
     if runs:
         words = f'<a href="#run-{runs[0]}" data-runs="{" ".join(runs)}">{words}</a>'
     mark = f"<sup>{cell.mark}</sup>" if cell.mark is not None else ""
     return f"<td{value}>{words}{mark}</td>"
+
+
+def _words(text: str) -> str:
+    """Escaped words, with `code` as code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _drawing(drawing: Drawing, links: Mapping[str, int]) -> str:

@@ -75,7 +75,6 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
     if config["trainer"]["threads"] is not None:
         torch.set_num_threads(config["trainer"]["threads"])
     hardware = hardware_of(config)
-    pl.seed_everything(config["seed"], verbose=False)
     parts = build(config, tables)
     facts = {
         "data_info.fingerprint": parts.data.fingerprint,
@@ -115,7 +114,8 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
 
 
 def build(config: Mapping[str, Any], tables: Tables) -> Parts:
-    """Task, data, backbone and method, all from plain values. Call ``seed_everything`` before."""
+    """Task, data, backbone and method, all from plain values; the seed fixes every weight that is drawn."""
+    pl.seed_everything(config["seed"], verbose=False)
     task, checkpoint = construct(config["task"]), construct(config["backbone"])
     targets = config["data"]["targets"]
     answers = task.answers(targets)

@@ -35,7 +35,7 @@ def svg(panel: Panel, links: Mapping[str, int]) -> str:
     y = _scale(y_low, y_high, HEIGHT - BOTTOM, TOP, panel.y_scale)
     names = [(float(i), name) for i, name in enumerate(panel.ticks)]
     marks = names or [(value, f"{value:g}") for value in _ticks(x_low, x_high, panel.x_scale)]
-    parts = [_text(LEFT, 14, panel.title, "title"), _text((LEFT + WIDTH) / 2, HEIGHT - 8, panel.x, "label middle")]
+    parts = [_text(LEFT, 14, panel.title, "title"), _text((LEFT + WIDTH) / 2, HEIGHT - 18, panel.x, "label middle")]
     parts.append(
         f'<text class="label middle" transform="translate(13,{HEIGHT / 2}) rotate(-90)">{escape(panel.y)}</text>'
     )
@@ -47,11 +47,8 @@ def svg(panel: Panel, links: Mapping[str, int]) -> str:
     for index, series in enumerate(panel.series):
         place = (bars.index(series), len(bars)) if series in bars else (0, 1)
         parts.append(f'<g data-series="{index}">{_series(series, x, y, place, links)}</g>')
-    words = [panel.note] if panel.note else []
-    words += [EMPTY] if all(series.pale for series in panel.series) else []
-    parts += [
-        _text((LEFT + WIDTH) / 2, HEIGHT - BOTTOM - 8 - 12 * i, word, "tick middle") for i, word in enumerate(words)
-    ]
+    words = [panel.note, EMPTY if all(series.pale for series in panel.series) else ""]
+    parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 5, "; ".join(filter(None, words)), "tick middle"))
     drawn = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(panel.title)}">{"".join(parts)}</svg>'
     return f'<figure class="plot">{drawn}{_legend(panel)}</figure>'
 
@@ -109,7 +106,7 @@ def _series(series: Series, x: Scale, y: Scale, place: tuple[int, int], links: M
             shape = f'<rect x="{px - width / 2:.1f}" y="{py:.1f}" {size} {look}/>'
         else:
             shape = _marker(marker, px, py, look)
-        parts.append(_errors(point, px, py, x, y) + _linked(shape, series, point, links))
+        parts.append(_linked(shape, series, point, links) + _errors(point, px, py, x, y))
     return f"<g{opacity}>{''.join(parts)}</g>"
 
 

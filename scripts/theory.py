@@ -35,7 +35,7 @@ def minilm(rank: int, generator: torch.Generator) -> Stack:
 
 
 def t5(feed_forward: str, rank: int, generator: torch.Generator) -> tuple[Stack, Stack]:
-    """Random T5 blocks of T5-small's width; its million hidden units (N B d_ff (S + T)) leave kinks to cross at every eps."""
+    """Random T5 blocks of T5-small's width, with a million hidden units in all: at every eps some are at a kink."""
     config = T5Config(
         vocab_size=512,
         d_model=512,
@@ -60,7 +60,8 @@ def main() -> None:
     generator = torch.Generator().manual_seed(arguments.seed)
 
     def report(name: str, errors: Callable[..., Tensor]) -> None:
-        print(f"{name} {slope(SCALES, curve(lambda scale: errors(scale=scale), SCALES)):.2f}", flush=True)
+        value = slope(SCALES, curve(lambda scale: errors(scale=scale), SCALES))
+        print(f"{name} {round(value, 2) + 0.0:.2f}", flush=True)  # + 0.0: never "-0.00"
 
     report("slope encoder", partial(encoder_errors, minilm(arguments.rank, generator)))
     smooth = t5("gated-gelu", arguments.rank, generator)

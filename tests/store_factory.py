@@ -12,12 +12,16 @@ METHODS = ("full", "adapter", "lora", "bitfit", "prompt", "lst", "read", "head")
 def metrics_of(score: float, hardware: dict[str, Any], energy_kwh: float, time_s: float) -> dict[str, float | None]:
     """Metrics as a run of this score and cost would leave them."""
     common = {
-        "val/score": score, "test/score": score - 1.0, "test/majority": 50.0, "time/train_s": time_s, "time/step_s": 0.1,
-        "time/examples_per_s": 100.0, "time/latency_s": 0.01, "memory/saved_gib": 0.2, "params/trainable": 1000.0,
-        "params/percent": 1.5,
+        "val/score": score, "test/score": score - 1.0, "test/majority": 50.0, "time/train_s": time_s,
+        "time/step_s": 0.1, "time/examples_per_s": 100.0, "time/latency_s": 0.01, "memory/saved_gib": 0.2,
+        "params/trainable": 1000.0, "params/percent": 1.5,
     }  # fmt: skip
     if hardware["kind"] == "cpu":
-        own = {"energy/cpu_estimate_kwh": energy_kwh, "energy/eq4_kwh": None, "memory/train_resident_gib": energy_kwh * 50}
+        own = {
+            "energy/cpu_estimate_kwh": energy_kwh,
+            "energy/eq4_kwh": None,
+            "memory/train_resident_gib": energy_kwh * 50,
+        }
         return common | own | {"memory/inference_resident_gib": 0.3}
     own = {"energy/eq4_kwh": energy_kwh, "energy/counter_kwh": energy_kwh * 0.9, "memory/train_peak_gib": energy_kwh}
     return common | own | {"memory/inference_gib": 0.9, "params/percent_paper": 0.8}
@@ -51,8 +55,8 @@ def run_record(
     return {
         "schema": 1, "kind": "run", "status": "finished", "run": f"{backbone}/{data}/{task}/{name}/seed={seed}",
         "backbone": backbone, "data": data, "task": task, "method": method, "setting": setting, "seed": seed,
-        "stage": None, "config": {}, "labels": ["made up <for> a test"], "history": history, "epochs": 4, "best_epoch": 3,
-        "steps": 128, "data_info": info, "hardware": hardware, "versions": {}, "commit": "0" * 40,
+        "stage": None, "config": {}, "labels": ["made up <for> a test"], "history": history, "epochs": 4,
+        "best_epoch": 3, "steps": 128, "data_info": info, "hardware": hardware, "versions": {}, "commit": "0" * 40,
         "metrics": metrics_of(score, hardware, energy_kwh, time_s),
     }  # fmt: skip
 
@@ -83,33 +87,39 @@ def write_reference(results: Path, backbone: str, method: str, metrics: dict[str
     _dump(results / "gpu" / "some-gpu" / backbone / f"{method}.json", record)
 
 
-def fill(results: Path, tasks: tuple[str, ...] = ("cola", "mrpc", "stsb"), seeds: tuple[int, ...] = (0, 1, 2)) -> list[Path]:
+def fill(
+    results: Path, tasks: tuple[str, ...] = ("cola", "mrpc", "stsb"), seeds: tuple[int, ...] = (0, 1, 2)
+) -> list[Path]:
     """A store with every kind of record: MiniLM on a CPU, T5-base on a GPU, plans and GPU references."""
-    paths = []
+    records = []
     for rank, method in enumerate(METHODS):
         for task_rank, task in enumerate(tasks):
             for seed in seeds:
-                score = 60 + 2 * rank - task_rank + 0.5 * seed
-                energy = 0.02 - 0.002 * rank
-                paths.append(write_run(results, run_record(task, method, seed, score, setting={"lr": 0.001}, energy_kwh=energy)))
-            worse = run_record(task, method, 0, 40.0, setting={"lr": 0.0001}, energy_kwh=0.01)
-            paths.append(write_run(results, worse))
+                score, energy = 60 + 2 * rank - task_rank + 0.5 * seed, 0.02 - 0.002 * rank
+                records.append(run_record(task, method, seed, score, setting={"lr": 0.001}, energy_kwh=energy))
+            records.append(run_record(task, method, 0, 40.0, setting={"lr": 0.0001}, energy_kwh=0.01))
+    place: dict[str, Any] = {"backbone": "t5-base", "data": "hub", "train_limit": None, "hardware": GPU}
     for rank, method in enumerate(METHODS[:-1]):
         for seed in seeds:
-            record = run_record("cola", method, seed, 50 + rank + 0.3 * seed, backbone="t5-base", data="hub",
-                                train_limit=None, hardware=GPU, energy_kwh=12 - rank, time_s=36000)  # fmt: skip
-            paths.append(write_run(results, record))
+            energy = {"energy_kwh": 12 - rank, "time_s": 36000}
+            records.append(run_record("cola", method, seed, 50 + rank + 0.3 * seed, **place, **energy))
+    fill_devices(results)
+    return [write_run(results, record) for record in records]
+
+
+def fill_devices(results: Path) -> None:
+    """Plans for four T5 sizes and GPU references for three."""
     for size, backbone in enumerate(("t5-small", "t5-base", "t5-large", "t5-3b"), 1):
         for rank, method in enumerate(METHODS[:-1]):
-            write_planned(results, backbone, method, "train", 4.0**size * (8 - rank) / 8, **{"params/trainable": 1e5 * size * (8 - rank)})
+            trainable = {"params/trainable": 1e5 * size * (8 - rank)}
+            write_planned(results, backbone, method, "train", 4.0**size * (8 - rank) / 8, **trainable)
             write_planned(results, backbone, method, "infer", 0.3 * 3**size + 0.01 * rank)
+            metrics = {"time/step_s": 0.1 * size * (8 - rank), "memory/train_peak_gib": 4.3**size * (8 - rank) / 8}
+            metrics |= {"energy/eq4_power_kw": 0.25, "energy/counter_power_kw": 0.4}
+            metrics |= {"time/latency_s": 0.002 * size + 0.0001 * rank}
+            metrics |= {"memory/inference_gib": 0.3 * 3**size + 0.012 * rank}
             if size < 4:
-                write_reference(results, backbone, method, {
-                    "time/step_s": 0.1 * size * (8 - rank), "memory/train_peak_gib": 4.3**size * (8 - rank) / 8,
-                    "energy/eq4_power_kw": 0.25, "energy/counter_power_kw": 0.4, "time/latency_s": 0.002 * size + 0.0001 * rank,
-                    "memory/inference_gib": 0.3 * 3**size + 0.012 * rank,
-                })  # fmt: skip
-    return paths
+                write_reference(results, backbone, method, metrics)
 
 
 def _dump(path: Path, record: dict[str, Any]) -> None:

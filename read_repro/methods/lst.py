@@ -1,0 +1,177 @@
+"""LST: Ladder Side-Tuning (Sung, Cho and Bansal, 2022, arXiv 2206.06522), what READ is compared with (section 4).
+
+A transformer of width d = D / r runs beside the frozen backbone, which it meets only in ladders: before side block i
+the output phi_i of backbone block i, raw, is mixed into the side state s,
+
+    s_0 = down_0(phi_0),   s_i = block_i(mu_i s_{i-1} + (1 - mu_i) down_i(phi_i)),   mu_i = sigmoid(alpha_i / 0.1),
+
+phi_0 being the embeddings, down_i: D -> d, alpha_i a learned number that starts at 0. A dropped layer hands s on. The
+last state becomes up(norm(s_N)), up: d -> D; the backbone's own is not added. The decoder's side blocks attend to the
+encoder's side output (B, S, d). Side blocks start as a pruned copy of the backbone's: ``read_repro.pruning``.
+
+Oddities of the released code that are kept, since its results rest on them:
+
+- Kept dimensions follow producer and consumer, not the residual stream, where dimensions of unlike origin add up.
+- They are not chosen anew at the decoder: its first block goes on with what the encoder's last one kept.
+- The keys and values of cross-attention keep columns of the decoder's stream, although they read the encoder's.
+- Heads are ignored: the d best of the query, key and value rows are cut into heads anew.
+- Every layer is pruned and has a gate, also one that is dropped; such a gate counts and gets no gradient.
+- Ladders and up-projection copy nothing: weights N(0, 0.01^2), biases 0. So is every side linear with init=random.
+
+Changed, since nothing can rest on them: the product of the query's, key's and value's importance is taken in 64 bit (in
+32 it can underflow to ties, in arbitrary order); the frozen backbone draws no dropout and builds no graph; the
+embedding keeps the rows that the tokenizer does not use.
+
+On BERT-like backbones, which neither paper has: one stack, and the task head reads up(s_N); blocks end in a norm, so no
+final one follows; importances are taken through the fresh task head.
+
+Letters: B batch, S source tokens, D width, d side width, N layers.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from read_repro.backbones import Backbone, Batch, T5Backbone
+from read_repro.errors import InputError
+from read_repro.ladder import BertSide, SideStack, T5Side
+from read_repro.methods.base import Encoded, Method, Optimisation, Score
+from read_repro.pruning import Importance, fisher, highest, magnitude, matrices
+from read_repro.states import Keep
+
+INITS = ("fisher", "magnitude", "random")
+RAW = Keep(normalised=False)
+
+
+class LST(Method):
+    """LST on any backbone.
+
+    Args:
+        reduction: r; every size of a side block is the backbone's divided by it, rounded down.
+        drop_every: 4 drops the first of every four layers (0, 4, 8 of 12); None keeps all.
+        temperature: of the gates.
+        init: of the side blocks: fisher, magnitude or random.
+        samples: training examples that fisher sums over, or as many as there are.
+
+    Raises:
+        InputError: a value that does not exist, or that leaves nothing of a side network.
+    """
+
+    side_network = True
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        optimisation: Optimisation,
+        score: Score,
+        *,
+        reduction: int,
+        drop_every: int | None,
+        temperature: float,
+        init: str,
+        samples: int,
+    ) -> None:
+        kind = T5Side if isinstance(backbone, T5Backbone) else BertSide
+        _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples)
+        super().__init__(backbone, optimisation, score)
+        self.init, self.samples = init, samples
+        self.side = nn.ModuleDict()
+        for stack, depth in backbone.depth.items():
+            self.side[stack] = kind(
+                backbone.stack(stack).config,
+                width=backbone.width,
+                depth=depth,
+                reduction=reduction,
+                kept=kept_layers(depth, drop_every),
+                temperature=temperature,
+            )
+        self.up = nn.Linear(self.side["encoder"].width, backbone.width)
+        for module in (*self.side.modules(), self.up):
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def encode(self, batch: Batch) -> Encoded:
+        states = self.backbone.frozen_encoder(batch, RAW)
+        side = self.side["encoder"](states.hidden, batch["attention_mask"])  # (B, S, d)
+        if "decoder" in self.side:
+            return Encoded(states.output, batch, side)
+        return Encoded(self.up(side), batch)
+
+    def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
+        states = self.t5.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
+        return self.up(self.side["decoder"](states.hidden, encoded.batch["attention_mask"], encoded.side))
+
+    def initialise(self, batches: Callable[[], Any]) -> dict[str, float]:
+        """Copy the pruned backbone into the side blocks; ``init/time_s`` is what that takes."""
+        if self.init == "random":
+            return {}
+        started_s = perf_counter()
+        importance, embedding = self.importance(batches), self.embedding()
+        stream = highest(importance[embedding].double().sum(dim=0), self.up.in_features)
+        for stack, side in self.side.items():
+            stream = side.prune(self.backbone, stack, importance, stream)
+        if embedding.is_cuda:
+            torch.cuda.synchronize()
+        return {"init/time_s": perf_counter() - started_s}
+
+    def importance(self, batches: Callable[[], Any]) -> Importance:
+        """Of the embedding and of every linear of the backbone's blocks."""
+        weights = [self.embedding()]
+        for stack, side in self.side.items():
+            weights += [weight for block in self.backbone.layers(stack) for weight in matrices(side.steps(block))]
+        if self.init == "magnitude":
+            return magnitude(weights)
+        self.backbone.eval()
+        return fisher(weights, self.backbone_loss, islice(batches(), self.samples))
+
+    def embedding(self) -> Tensor:
+        """Word embeddings (V, D)."""
+        return self.backbone.model.get_input_embeddings().weight
+
+    def backbone_loss(self, batch: Batch) -> Tensor:
+        """The loss of the backbone alone."""
+        batch = {key: value.to(self.up.weight.device) for key, value in batch.items()}
+        state = self.backbone.encode(batch)
+        if isinstance(self.backbone, T5Backbone):
+            state = self.t5.decode(state, batch, self.t5.decoder_ids(batch))
+        return self.backbone.loss(self.backbone.logits(state, batch), batch)
+
+
+def kept_layers(depth: int, drop_every: int | None) -> list[int]:
+    """The layers with a side block.
+
+    Raises:
+        InputError: none is left, or ``drop_every`` is no period.
+    """
+    if drop_every is None:
+        return list(range(depth))
+    kept = [layer for layer in range(depth) if drop_every < 2 or layer % drop_every != 0]
+    if drop_every < 2 or not kept:
+        raise InputError(
+            f"method.drop_every={drop_every} on a stack of {depth} layers: give null (no layer is dropped) or a whole "
+            "number of at least 2 that leaves a layer"
+        )
+    return kept
+
+
+def _check(
+    backbone: Backbone, kind: type[SideStack], *, reduction: int, temperature: float, init: str, samples: int
+) -> None:
+    config = backbone.model.config
+    smallest = min(getattr(config, size) for size in kind.sizes)
+    if not isinstance(reduction, int) or not 1 <= reduction <= smallest:
+        raise InputError(
+            f"method.reduction={reduction}: give a whole number from 1 to {smallest}, this backbone's least size"
+        )
+    if not temperature > 0:
+        raise InputError(f"method.temperature={temperature}: give a number above 0 (LST's authors: 0.1)")
+    if init not in INITS:
+        raise InputError(f"method.init={init} does not exist: choose one of {', '.join(INITS)}")
+    if samples < 1:
+        raise InputError(f"method.samples={samples}: give a whole number of at least 1 (LST's authors: 1024)")

@@ -1,0 +1,69 @@
+"""Backbones and methods as their files under ``conf/`` ship them, built without Hydra.
+
+For what needs neither data nor a run: counting parameters, planning memory, and machines on which Hydra is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from read_repro.backbones import Backbone
+from read_repro.checkpoints import Checkpoint
+from read_repro.errors import InputError
+from read_repro.methods.base import Method, Optimisation, Score
+
+CONF = Path(__file__).parent.parent / "conf"
+UNTRAINED = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
+
+
+def no_score(predictions: Any, labels: Any) -> dict[str, float]:
+    """For a method that is never evaluated."""
+    return {"score": 0.0}
+
+
+def names(group: str) -> list[str]:
+    """What there is in ``conf/<group>``."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def settings(group: str, name: str) -> dict[str, Any]:
+    """The content of ``conf/<group>/<name>.yaml``.
+
+    Raises:
+        InputError: no such file; the message lists those there are.
+    """
+    if name not in names(group):
+        raise InputError(f"{group}={name} does not exist: choose one of {', '.join(names(group))}")
+    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def load_checkpoint(name: str, *, random: bool = False) -> Checkpoint:
+    """A backbone of ``conf/backbone``; with ``random``, of its shape alone, with random weights."""
+    checkpoint = _construct(settings("backbone", name))
+    return replace(checkpoint, random=True) if random else checkpoint
+
+
+def load_method(
+    name: str, backbone: Backbone, plan: Optimisation = UNTRAINED, score: Score = no_score, **changes: Any
+) -> Method:
+    """A method of ``conf/method`` on ``backbone``, with ``changes`` to its keywords.
+
+    Raises:
+        InputError: a keyword that the method has not.
+    """
+    node = settings("method", name)["method"]
+    allowed = [key for key in node if key != "_target_"]
+    for key in changes.keys() - set(allowed):
+        raise InputError(f"method.{key} does not exist for method={name}: it has {', '.join(allowed) or 'no settings'}")
+    return _construct({**node, **changes}, backbone, plan, score)
+
+
+def _construct(node: Mapping[str, Any], *args: Any) -> Any:
+    module, _, name = node["_target_"].rpartition(".")
+    return getattr(import_module(module), name)(
+        *args, **{key: value for key, value in node.items() if key != "_target_"}
+    )
