@@ -3,6 +3,7 @@
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -34,10 +35,9 @@ def run_one(config: DictConfig) -> None:
     """Name the run, check what can be checked without torch, then train."""
     choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if "hydra/" not in group}
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
+    plain, original = (to_plain(each) for each in (config, files))
     logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
-    differs = setting(plain, OmegaConf.to_container(files, resolve=True))  # type: ignore[arg-type]
+    differs = setting(plain, original)
     identity = {
         "backbone": plain["backbone"]["name"],
         "data": plain["data"]["source"],
@@ -51,6 +51,11 @@ def run_one(config: DictConfig) -> None:
     from read_repro.run import run  # torch is imported only now
 
     run(plain, identity, folder, tables)
+
+
+def to_plain(config: DictConfig) -> dict[str, Any]:
+    """Plain values, resolved; a key without a value is Hydra's error."""
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

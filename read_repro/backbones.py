@@ -10,6 +10,7 @@ Letters: B batch, S source tokens, T decoder tokens, D width, N layers, V vocabu
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ class Backbone(nn.Module, ABC):
     the task head where there is one.
     """
 
+    model: Any  # a PreTrainedModel: what its parts are called is the architecture's business
     width: int
     depth: dict[str, int]
     head: nn.Linear | None
@@ -42,11 +44,11 @@ class Backbone(nn.Module, ABC):
         self.size = sum(parameter.numel() for parameter in model.parameters())  # a tied weight counts once
 
     @abstractmethod
-    def stack(self, name: str) -> PreTrainedModel:
+    def stack(self, name: str) -> Any:
         """The module that runs a stack."""
 
     @abstractmethod
-    def layers(self, stack: str) -> nn.ModuleList:
+    def layers(self, stack: str) -> Any:
         """The blocks of a stack, in order."""
 
     @abstractmethod
@@ -85,7 +87,7 @@ class Backbone(nn.Module, ABC):
     def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep) -> States:
         return run_frozen(
             forward,
-            layers=self.layers(stack),
+            layers=list(self.layers(stack)),
             attentions=self.attentions(stack),
             cross_attentions=self.attentions(stack, cross=True),
             normalise=self.normalise,
@@ -100,12 +102,12 @@ class T5Backbone(Backbone):
         super().__init__(model)
         self.answers = answers
         self.width = model.config.d_model
-        self.depth = {"encoder": model.config.num_layers, "decoder": model.config.num_decoder_layers}
+        self.depth = {name: len(self.layers(name)) for name in ("encoder", "decoder")}
 
-    def stack(self, name: str) -> PreTrainedModel:
+    def stack(self, name: str) -> Any:
         return getattr(self.model, name)
 
-    def layers(self, stack: str) -> nn.ModuleList:
+    def layers(self, stack: str) -> Any:
         return self.stack(stack).block
 
     def attentions(self, stack: str, *, cross: bool = False) -> list[nn.Module]:
@@ -165,14 +167,17 @@ class BertBackbone(Backbone):
         self.depth = {"encoder": model.config.num_hidden_layers}
         self.head = nn.Linear(self.width, outputs)
 
-    def stack(self, name: str) -> PreTrainedModel:
+    def stack(self, name: str) -> Any:
         return self.model
 
-    def layers(self, stack: str) -> nn.ModuleList:
+    def layers(self, stack: str) -> Any:
         return self.model.encoder.layer
 
     def attentions(self, stack: str, *, cross: bool = False) -> list[nn.Module]:
-        return [] if cross else [layer.attention.self for layer in self.layers(stack)]
+        if cross:
+            return []
+        layers: Any = self.layers(stack)
+        return [layer.attention.self for layer in layers]
 
     def embed(self, input_ids: Tensor) -> Tensor:
         return self.model.embeddings.word_embeddings(input_ids)
@@ -196,12 +201,12 @@ class BertBackbone(Backbone):
         return F.cross_entropy(logits, batch["labels"])
 
 
-def load_model(checkpoint: Checkpoint) -> PreTrainedModel:
+def load_model(checkpoint: Checkpoint) -> Any:
     """The transformer itself: pre-trained in 32 bit, or of the checkpoint's shape with random weights."""
     folder = checkpoint.locate()
     if checkpoint.architecture == "t5":
         if folder is None:
-            return T5ForConditionalGeneration(T5Config(**checkpoint.shape, decoder_start_token_id=0))
+            return T5ForConditionalGeneration(T5Config(**{**checkpoint.shape, "decoder_start_token_id": 0}))
         return T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     if folder is None:
         return BertModel(BertConfig(**checkpoint.shape), add_pooling_layer=False)

@@ -16,7 +16,7 @@ from read_repro.errors import InputError
 from read_repro.hub import WAYS_OUT, hub_reachable
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 ARCHITECTURES = ("t5", "bert")
 
@@ -66,7 +66,7 @@ class Checkpoint:
         self._check_config(folder)
         if self.sha256 is not None and (found := file_sha256(folder / "model.safetensors")) != self.sha256:
             raise InputError(
-                f"{folder / 'model.safetensors'} is not the official file: its sha256 is {found}, expected {self.sha256}"
+                f"{folder / 'model.safetensors'} is not the official file: sha256 {found}, expected {self.sha256}"
             )
         return folder
 
@@ -125,7 +125,7 @@ class Checkpoint:
             )
         return hashlib.sha256("".join(map(file_sha256, files)).encode()).hexdigest()
 
-    def tokenizer(self, texts: Callable[[], Iterable[str]]) -> "PreTrainedTokenizerFast":
+    def tokenizer(self, texts: Callable[[], Iterable[str]]) -> "PreTrainedTokenizerBase":
         """The checkpoint's tokenizer; for random weights, one trained on what ``texts`` returns."""
         folder = self.locate()
         if folder is None:

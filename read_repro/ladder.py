@@ -111,11 +111,12 @@ class T5Side(SideStack):
         return self.dropout(self.norm(side))
 
     def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor) -> Tensor:
-        stream, wide = super().prune(backbone, stack, importance, stream), backbone.stack(stack)
+        stream = super().prune(backbone, stack, importance, stream)
+        wide: Any = backbone.stack(stack)
         transplant([(wide.final_layer_norm,)], [(self.norm,)], [Kept(stream)])
+        first: Any = next(iter(self.blocks.values()))
         table, source = (
-            blocks.layer[0].SelfAttention.relative_attention_bias
-            for blocks in (next(iter(self.blocks.values())), backbone.layers(stack)[0])
+            block.layer[0].SelfAttention.relative_attention_bias for block in (first, backbone.layers(stack)[0])
         )
         table.load_state_dict(source.state_dict())  # one number a head, and the heads stay
         return stream

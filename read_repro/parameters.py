@@ -27,12 +27,13 @@ UNASKED = Answers(tokens=((0,),), values=(0.0,))  # nothing is ever predicted he
 
 NOTES = {
     "full": "100 by definition; the tied weights are {percent_of_untied:.2f}% of the paper's count.",
-    "lst": "Not reproduced: the paper does not say which side network it counts. This one, a ladder at every layer with "
+    "lst": "Not reproduced: the paper does not say which side network it counts. This one, a ladder at every layer and "
     "the authors' width (r = 8), is the nearest; the authors' own, which drops every fourth layer, is lst_9x9 below.",
     "unrolled t5-base": "As the paper counts. Without `weight_hh`, which gets no gradient when nothing is recurrent, "
     "it is {live:.2f}%.",
-    "unrolled t5-large": "Not reproduced: T5-large has 24 layers, so 24 cells and projections. 6.4 is 20 times 0.32, as 9.6 is 12 "
-    "times 0.80. Without `weight_hh`, which gets no gradient when nothing is recurrent, it is {live:.2f}%.",
+    "unrolled t5-large": "Not reproduced: T5-large has 24 layers, so 24 cells and projections. 6.4 is 20 times 0.32, "
+    "as 9.6 is 12 times 0.80. Without `weight_hh`, which gets no gradient when nothing is recurrent, it is "
+    "{live:.2f}%.",
 }
 
 
@@ -40,7 +41,7 @@ def paper_size(backbone: Backbone) -> int | None:
     """The paper's count of a T5's parameters, its output layer counted apart from the embedding."""
     if not isinstance(backbone, T5Backbone):
         return None
-    return backbone.size + backbone.model.shared.weight.numel()
+    return backbone.size + backbone.model.get_parameter("shared.weight").numel()
 
 
 def count(method: Method) -> dict[str, float | None]:

@@ -51,7 +51,8 @@ def train_biases(model: nn.Module, patterns: Iterable[str]) -> list[nn.Parameter
             if getattr(module, "bias", None) is None:
                 _add_bias(module)
             assert isinstance(module.bias, nn.Parameter)
-            biases.append(module.bias.requires_grad_(True))
+            module.bias.requires_grad_(True)
+            biases.append(module.bias)
     return biases
 
 

@@ -26,7 +26,7 @@ from read_repro.memory import BYTES_PER_GIB
 from read_repro.methods.base import Method
 from read_repro.parameters import count
 from read_repro.records import SCHEMA, show, write_json
-from read_repro.shipped import load_checkpoint, load_method, names
+from read_repro.shipped import METHODS, load_checkpoint, load_method
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")
@@ -74,7 +74,7 @@ class Plan:
 
 EVERYTHING = [
     "backbone=t5-small,t5-base,t5-large,t5-3b",
-    f"method={','.join(name for name in names('method') if name != 'head')}",  # T5 has no task head
+    f"method={','.join(METHODS)}",
     "phase=train,infer",
 ]
 DEFAULTS = {f.name: f.default for f in fields(Plan)}

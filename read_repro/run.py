@@ -2,8 +2,6 @@
 
 import logging
 import platform
-import subprocess
-
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from read_repro.checkpoints import Checkpoint
 from read_repro.data import GlueData, load
 from read_repro.energy import EnergyCallback
 from read_repro.errors import InputError
+from read_repro.hardware import commit, hardware_of
 from read_repro.memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method, Optimisation
 from read_repro.parameters import count
@@ -247,48 +246,3 @@ def saved_for_backward(method: Method, data: GlueData, device: torch.device) -> 
         method.backbone.loss(method(batch), batch)
     method.eval()
     return saved.metrics()
-
-
-def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Kind and model of the device a run will use; no machine's name.
-
-    Raises:
-        InputError: a GPU or a precision is asked for that is not here.
-    """
-    trainer = config["trainer"]
-    if trainer["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise InputError("trainer.accelerator=gpu: torch sees no CUDA device; use trainer.accelerator=cpu")
-    cuda = torch.cuda.is_available() and trainer["accelerator"] != "cpu"
-    if trainer["precision"] == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
-        raise InputError("trainer.precision=bf16-mixed: this hardware lacks it; use trainer.precision=32-true")
-    name = torch.cuda.get_device_name() if cuda else cpu_model()
-    return {
-        "kind": "cuda" if cuda else "cpu",
-        "name": name,
-        "count": trainer["devices"],
-        "threads": torch.get_num_threads(),
-    }
-
-
-def cpu_model() -> str:
-    """The processor's model, as the kernel names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def commit() -> str | None:
-    """The commit of this code, marked where files differ from it; None outside a git checkout."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return described.stdout.strip()

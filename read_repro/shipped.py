@@ -17,6 +17,7 @@ from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
 
 CONF = Path(__file__).parent.parent / "conf"
+METHODS = ("full", "adapter", "lora", "bitfit", "prompt", "lst", "read")  # the paper's, in the order of its Table 1
 UNTRAINED = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
 
 

@@ -1,10 +1,21 @@
 """Seven tasks in GLUE's schema from a small grammar: seeded, offline, for demonstrations and tests, never for claims.
 
-A label turns on relations (who did what to whom, scope, agreement, attribution, monotonicity): classes are balanced and
-share their words, so no word decides, nor does the set of words. Splits share the grammar and no example;
-``validation_mismatched`` speaks of other people than train does.
+A label turns on relations and no word decides: classes are balanced and share their words. Splits share the grammar and
+no example; ``validation_mismatched`` speaks of other people than train does. What each task turns on, and its score on
+the first 400 of its first evaluation split (MiniLM, AdamW, learning rate 3e-3, batch 32, READ with a GRU of H=128,
+seed 0; a dash is not measured):
 
-TABLE
+    task  turns on                                                   train x epochs  head  READ  full
+    cola  agreement across an attractor, scope of a polarity item                 -     -     -     -
+    mnli  same, opposite or unrelated quality; number; quantifiers         2000 x 8  44.5  73.2     -
+    mrpc  synonym or antonym; exchange of roles                            1500 x 7  56.4  58.0     -
+    qnli  who had which part in which of two deeds                                -     -     -     -
+    qqp   direction of a journey; converse of a comparison                        -     -     -     -
+    sst2  negation; which clause is conceded                                      -     -     -     -
+    stsb  how many of five parts of an event are the same                         -     -     -     -
+
+Which words occur at all, unordered, does carry a signal where the relation is sameness (a word not said again):
+the tests bound it, task by task.
 """
 
 import random

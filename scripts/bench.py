@@ -2,13 +2,14 @@
 
 Prints, for READ at two widths, the median over alternating rounds of full-tuning's step time over READ's, and the same
 ratio of the bytes kept for the backward pass (distinct storages, parameters excluded). Ratios, because machines are
-shared and noisy. The law (arithmetic): 3 / (1 + rho), rho = 0.5 H/D + 0.75 (H/D)^2; full-tuning also pays its optimiser.
+shared and noisy. The law (arithmetic): 3/ (1 + rho), rho = 0.5 H/D + 0.75 (H/D)^2; full-tuning also pays its optimiser.
 """
 
 import argparse
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -16,9 +17,10 @@ from omegaconf import OmegaConf
 
 from read_repro.backbones import Batch
 from read_repro.check import check
+from read_repro.hardware import commit, cpu_model
 from read_repro.memory import SavedForBackward
 from read_repro.methods.base import Method
-from read_repro.run import Parts, build, commit, cpu_model
+from read_repro.run import Parts, build
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 
@@ -28,8 +30,7 @@ def parts(method: str, options: argparse.Namespace, *overrides: str) -> Parts:
     data = [f"data={options.data}", *([f"data.path={options.path}"] if options.path else [])]
     choices = [f"method={method}", f"task={options.task}", "backbone=minilm", f"data.batch_size={options.batch_size}"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", [*choices, *data, *overrides]), resolve=True)
-    assert isinstance(config, dict)
+        config: Any = OmegaConf.to_container(compose("config", [*choices, *data, *overrides]), resolve=True)
     torch.manual_seed(0)
     return build(config, check(config, Path("results")))
 

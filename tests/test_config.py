@@ -32,7 +32,8 @@ def test_a_file_composes_and_fits_its_class(group: str, name: str) -> None:
     required = {
         key
         for key, parameter in signature.parameters.items()
-        if parameter.default is parameter.empty and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
     }
     assert required - GIVEN_BY_THE_RUN <= keys
 

@@ -29,7 +29,10 @@ import {modules}
             "read_repro.methods.full, read_repro.methods.head, read_repro.methods.read",
             ["hydra", "omegaconf", "datasets", "wandb", "sklearn", "scipy", "pandas"],
         ),
-        ("read_repro.tables, read_repro.figures, read_repro.claims, read_repro.report", ["torch", "hydra", "omegaconf"]),
+        (
+            "read_repro.tables, read_repro.figures, read_repro.claims, read_repro.report",
+            ["torch", "hydra", "omegaconf"],
+        ),
         ("read_repro.check, read_repro.checkpoints, read_repro.sources, read_repro.records", ["torch", "datasets"]),
     ],
 )

@@ -33,7 +33,7 @@ class Case:
 
 READ = {"t5": r"side\.(encoder|decoder)\..*", "bert": r"side\.encoder\..*"}
 LST = {"t5": r"(side\.encoder|side\.decoder|up)\..*", "bert": r"(side\.encoder|up)\..*"}
-ADAPTER = {kind: r"adapters\.\d+\.(down|up)\.(weight|bias)" for kind in KINDS}
+ADAPTER = dict.fromkeys(KINDS, r"adapters\.\d+\.(down|up)\.(weight|bias)")
 ADAPTER_LST = {"t5": rf"{ADAPTER['t5']}|.*layer_norm\.weight", "bert": rf"{ADAPTER['bert']}|.*LayerNorm\.(weight|bias)"}
 BITFIT = {"t5": r".*(SelfAttention\.[qkv]|wi|wo)\.bias", "bert": r"backbone\.model\..*\.bias"}
 KEY_BIAS = r".*\.(k|key)(\.base_layer)?\.bias"  # it moves all of a query's scores alike, which softmax ignores
@@ -48,16 +48,16 @@ CASES = [
     Case("adapter", ADAPTER),
     Case("adapter", ADAPTER, {"placement": "sublayer"}),
     Case("adapter_lst", ADAPTER_LST, starts_at_backbone=False),
-    Case("lora", {kind: r".*\.lora_[AB]\..*" for kind in KINDS}),
+    Case("lora", dict.fromkeys(KINDS, r".*\.lora_[AB]\..*")),
     Case(
         "lora_lst",
-        {kind: r".*\.lora_[AB]\..*|backbone\.model\..*bias(\.weight)?" for kind in KINDS},
+        dict.fromkeys(KINDS, r".*\.lora_[AB]\..*|backbone\.model\..*bias(\.weight)?"),
         no_gradient=KEY_BIAS,
     ),
     Case("bitfit", BITFIT, no_gradient=KEY_BIAS),
-    Case("bitfit_lst", {kind: r"backbone\.model\..*\.bias" for kind in KINDS}, no_gradient=KEY_BIAS),
-    Case("prompt", {kind: "prompt" for kind in KINDS}, starts_at_backbone=False),
-    Case("prompt_lst", {kind: "prompt" for kind in KINDS}, starts_at_backbone=False),
+    Case("bitfit_lst", dict.fromkeys(KINDS, r"backbone\.model\..*\.bias"), no_gradient=KEY_BIAS),
+    Case("prompt", dict.fromkeys(KINDS, "prompt"), starts_at_backbone=False),
+    Case("prompt_lst", dict.fromkeys(KINDS, "prompt"), starts_at_backbone=False),
     Case("lst", LST, starts_at_backbone=False, no_gradient=r".*key\.bias"),
     Case("lst", LST, {"init": "magnitude"}, starts_at_backbone=False, no_gradient=r".*key\.bias"),
     Case("lst_9x9", LST, starts_at_backbone=False, no_gradient=r".*(key\.bias|gates\.0)"),  # layer 0 is dropped

@@ -6,8 +6,17 @@ from safetensors.torch import save
 from tiny import KINDS, backbone, build
 
 from read_repro.parameters import (
-    BACKBONES, Row, build_on_meta, count, counted, lst_presets, paper_size, render, table1, table2,
-)  # fmt: skip
+    BACKBONES,
+    Row,
+    build_on_meta,
+    count,
+    counted,
+    lst_presets,
+    paper_size,
+    render,
+    table1,
+    table2,
+)
 
 NOT_REPRODUCED = {("lst", "t5-base"), ("read", "t5-large", "recurrent=false")}
 # the closed forms and their values: the specification's own arithmetic

@@ -59,7 +59,9 @@ def plain_side(side: SideRNN, states: States, correction: Tensor | None) -> Tens
                     psi = side.own.weight @ h[a] + sum(s[b] * (side.others.weight @ h[b]) for b in range(tokens))
                     if correction is not None:
                         cross = states.cross_scores[layer, row, a]
-                        psi = psi + sum(cross[b] * (side.encoder.weight @ correction[row, b]) for b in range(len(cross)))
+                        psi = psi + sum(
+                            cross[b] * (side.encoder.weight @ correction[row, b]) for b in range(len(cross))
+                        )
                     x = torch.cat([x, psi])
                 elif correction is not None:
                     cross = states.cross_scores[layer, row, a]

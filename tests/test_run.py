@@ -132,7 +132,7 @@ def test_a_finished_run_is_not_run_again_unless_forced(glue: Path, tmp_path: Pat
 
 
 def test_a_record_of_other_data_is_named_and_refused(glue: Path, tmp_path: Path) -> None:
-    _, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    do(glue, tmp_path, "read", "trainer.max_epochs=1")
     with (glue / "cola" / "train.jsonl").open("a") as file:
         file.write('\n{"sentence": "one more", "label": 1}')
     with pytest.raises(InputError, match=r"fingerprint.*force=true.*results_dir"):

@@ -32,7 +32,7 @@ def backbone(kind: str, *, layers: int = 2, seed: int = 0) -> Backbone:
 
 
 def batch(kind: str, *, rows: int = 6, length: int = 9, seed: int = 1) -> dict[str, Tensor]:
-    """Rows of unequal length, padded on the right; labels are the first token's remainder, so that they can be learned."""
+    """Rows of unequal length, padded on the right; a label is the first token's remainder, so it can be learned."""
     generator = torch.Generator().manual_seed(seed)
     lengths = torch.randint(3, length + 1, (rows,), generator=generator)
     lengths[0] = length

@@ -5,10 +5,10 @@ A small residual map with a bottleneck of k numbers, inserted into the frozen ba
 
     x <- x + W_up gelu(W_down x + b_down) + b_up,     W_down: k x D,  W_up: D x k
 
-READ's text says "after every attention and feed-forward layer", but its 0.96% of T5-base is one adapter of bottleneck 64
-after every transformer layer (0.961%; after self-attention and feed-forward with bottleneck 32 it would print 0.97):
-``placement=layer``. ``placement=sublayer`` is the text's, Houlsby's: after self-attention and after feed-forward, before
-dropout, residual sum and layer norm, none after T5's cross-attention, as LST's authors place them.
+READ's text says "after every attention and feed-forward layer", but its 0.96% of T5-base is one adapter of bottleneck
+64 after every transformer layer (0.961%; after self-attention and feed-forward with bottleneck 32 it would print 0.97):
+``placement=layer``. ``placement=sublayer`` is the text's and Houlsby's: after self-attention and after feed-forward,
+before dropout, residual sum and layer norm; none after T5's cross-attention, as LST's authors place them.
 """
 
 from typing import Any

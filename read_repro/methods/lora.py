@@ -1,4 +1,5 @@
-"""LoRA: Low-Rank Adaptation of Large Language Models (Hu et al., 2021, arXiv 2106.09685); a baseline of READ's section 3.1.
+"""LoRA: Low-Rank Adaptation of Large Language Models (Hu et al., 2021, arXiv 2106.09685); a baseline of READ's
+section 3.1.
 
     y = W x + (alpha / r) B A x,     A: r x inputs, random;  B: outputs x r, zero at the start
 
@@ -42,7 +43,7 @@ class LoRA(Method):
         score: Score,
         *,
         rank: int,
-        alpha: float,
+        alpha: int,
         dropout: float,
         targets: Sequence[str],
         biases: Sequence[str],

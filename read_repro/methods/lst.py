@@ -40,7 +40,7 @@ from read_repro.backbones import Backbone, Batch, T5Backbone
 from read_repro.errors import InputError
 from read_repro.ladder import BertSide, SideStack, T5Side
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.pruning import Importance, fisher, highest, magnitude, matrices
+from read_repro.pruning import Importance, fisher, highest, magnitude, matrices, weight_of
 from read_repro.states import Keep
 
 INITS = ("fisher", "magnitude", "random")
@@ -79,9 +79,8 @@ class LST(Method):
         _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples)
         super().__init__(backbone, optimisation, score)
         self.init, self.samples = init, samples
-        self.side = nn.ModuleDict()
-        for stack, depth in backbone.depth.items():
-            self.side[stack] = kind(
+        sides: dict[str, nn.Module] = {
+            stack: kind(
                 backbone.stack(stack).config,
                 width=backbone.width,
                 depth=depth,
@@ -89,7 +88,10 @@ class LST(Method):
                 kept=kept_layers(depth, drop_every),
                 temperature=temperature,
             )
-        self.up = nn.Linear(self.side["encoder"].width, backbone.width)
+            for stack, depth in backbone.depth.items()
+        }
+        self.side = nn.ModuleDict(sides)
+        self.up = nn.Linear(self.stacks()["encoder"].width, backbone.width)
         for module in (*self.side.modules(), self.up):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.01)
@@ -114,7 +116,7 @@ class LST(Method):
         started_s = perf_counter()
         importance, embedding = self.importance(batches), self.embedding()
         stream = highest(importance[embedding].double().sum(dim=0), self.up.in_features)
-        for stack, side in self.side.items():
+        for stack, side in self.stacks().items():
             stream = side.prune(self.backbone, stack, importance, stream)
         if embedding.is_cuda:
             torch.cuda.synchronize()
@@ -123,16 +125,20 @@ class LST(Method):
     def importance(self, batches: Callable[[], Any]) -> Importance:
         """Of the embedding and of every linear of the backbone's blocks."""
         weights = [self.embedding()]
-        for stack, side in self.side.items():
+        for stack, side in self.stacks().items():
             weights += [weight for block in self.backbone.layers(stack) for weight in matrices(side.steps(block))]
         if self.init == "magnitude":
             return magnitude(weights)
         self.backbone.eval()
         return fisher(weights, self.backbone_loss, islice(batches(), self.samples))
 
+    def stacks(self) -> dict[str, SideStack]:
+        """The side network of each stack, the encoder first."""
+        return {stack: side for stack, side in self.side.items() if isinstance(side, SideStack)}
+
     def embedding(self) -> Tensor:
         """Word embeddings (V, D)."""
-        return self.backbone.model.get_input_embeddings().weight
+        return weight_of(self.backbone.model.get_input_embeddings())
 
     def backbone_loss(self, batch: Batch) -> Tensor:
         """The loss of the backbone alone."""

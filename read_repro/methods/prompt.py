@@ -3,9 +3,9 @@ arXiv 2104.08691); a baseline of READ's section 3.1.
 
     encoder input = [p_1, ..., p_k, e(x_1), ..., e(x_S)],     p_i of width D, trained
 
-The vectors stand before the word embeddings and take nothing of the tokens' own room; attention sees them as real tokens,
-the decoder's cross-attention too. On BERT-like backbones they take the first positions, the tokens follow behind
-them, and the task head still averages over the tokens alone.
+The vectors stand before the word embeddings and take nothing of the tokens' own room; attention sees them as real
+tokens, the decoder's cross-attention too. On BERT-like backbones they take the first positions, the tokens follow
+behind them, and the task head still averages over the tokens alone.
 
 Each vector starts as the embedding of a token of the vocabulary: the middle ones of k equal parts of it, a rule without
 chance that misses the special tokens at its ends. (LST's authors mean to take the first k rows, pad and unknown among
@@ -33,12 +33,12 @@ class Prompt(Method):
     """
 
     def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score, *, tokens: int) -> None:
-        embeddings = backbone.model.get_input_embeddings().weight.detach()  # (V, D)
-        if not 1 <= tokens <= len(embeddings):
-            raise InputError(f"method.tokens={tokens}: 1 to {len(embeddings)} are possible (the paper: 10, 20 or 30)")
+        vocabulary = backbone.model.config.vocab_size  # V
+        if not 1 <= tokens <= vocabulary:
+            raise InputError(f"method.tokens={tokens}: 1 to {vocabulary} are possible (the paper: 10, 20 or 30)")
         super().__init__(backbone, optimisation, score)
-        rows = [(2 * i + 1) * len(embeddings) // (2 * tokens) for i in range(tokens)]
-        self.prompt = nn.Parameter(embeddings[rows].clone())  # (k, D)
+        middles = torch.tensor([(2 * i + 1) * vocabulary // (2 * tokens) for i in range(tokens)])
+        self.prompt = nn.Parameter(backbone.embed(middles).detach().clone())  # (k, D)
 
     def encode(self, batch: Batch) -> Encoded:
         embedded = self.backbone.embed(batch["input_ids"])

@@ -63,9 +63,8 @@ class SideRNN(nn.Module):
         self.others = nn.Linear(hidden, hidden, bias=False) if joiner == "attention" else None  # B
         self.encoder = nn.Linear(width, hidden, bias=False) if joiner == "attention" and reads_encoder else None  # C
         if zero_output:
-            for linear in self.up:
-                nn.init.zeros_(linear.weight)
-                nn.init.zeros_(linear.bias)
+            for parameter in self.up.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, states: States, encoder_correction: Tensor | None = None) -> Tensor:
         """``encoder_correction`` (B, S, D) is dphi_E, in the decoder."""

@@ -1,0 +1,56 @@
+"""What a run ran on, and which code: named by model and commit, never by machine."""
+
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from read_repro.errors import InputError
+
+
+def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind and model of the device a run will use; no machine's name.
+
+    Raises:
+        InputError: a GPU or a precision is asked for that is not here.
+    """
+    trainer = config["trainer"]
+    if trainer["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise InputError("trainer.accelerator=gpu: torch sees no CUDA device; use trainer.accelerator=cpu")
+    cuda = torch.cuda.is_available() and trainer["accelerator"] != "cpu"
+    if trainer["precision"] == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
+        raise InputError("trainer.precision=bf16-mixed: this hardware lacks it; use trainer.precision=32-true")
+    name = torch.cuda.get_device_name() if cuda else cpu_model()
+    return {
+        "kind": "cuda" if cuda else "cpu",
+        "name": name,
+        "count": trainer["devices"],
+        "threads": torch.get_num_threads(),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's model, as the kernel names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def commit() -> str | None:
+    """The commit of this code, marked where files differ from it; None outside a git checkout."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
