@@ -114,10 +114,8 @@ class T5Side(SideStack):
         stream = super().prune(backbone, stack, importance, stream)
         wide: Any = backbone.stack(stack)
         transplant([(wide.final_layer_norm,)], [(self.norm,)], [Kept(stream)])
-        first: Any = next(iter(self.blocks.values()))
-        table, source = (
-            block.layer[0].SelfAttention.relative_attention_bias for block in (first, backbone.layers(stack)[0])
-        )
+        ends: tuple[Any, Any] = (next(iter(self.blocks.values())), backbone.layers(stack)[0])
+        table, source = (block.layer[0].SelfAttention.relative_attention_bias for block in ends)
         table.load_state_dict(source.state_dict())  # one number a head, and the heads stay
         return stream
 

@@ -18,7 +18,15 @@ from read_repro.records import RESULT, read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("results/demo")
-COMMON = ("backbone=minilm", "data=synthetic", "task=mnli", "seed=0", "data.batch_size=32", f"results_dir={RESULTS}")
+COMMON = (
+    "backbone=minilm",
+    "data=synthetic",
+    "task=mnli",
+    "seed=0",
+    "data.batch_size=32",
+    "data.train_limit=2000",
+    f"results_dir={RESULTS}",
+)
 RUNS = {
     "head": ("trainer.max_epochs=3",),
     "read": ("method.hidden=128", "optim.lr=3e-3", "trainer.max_epochs=8"),
