@@ -9,7 +9,9 @@ Letters: B batch, S source tokens, T decoder tokens, D width, N layers, V vocabu
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, PreTrainedModel, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
+from transformers.utils import logging
 
 from read_repro.answers import Answers
 from read_repro.checkpoints import Checkpoint
@@ -201,9 +204,27 @@ class BertBackbone(Backbone):
         return F.cross_entropy(logits, batch["labels"])
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bar and its report on the pooler, which we leave out on purpose."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
 def load_model(checkpoint: Checkpoint) -> Any:
     """The transformer itself: pre-trained in 32 bit, or of the checkpoint's shape with random weights."""
-    folder = checkpoint.locate()
+    with quiet():
+        return _load(checkpoint, checkpoint.locate())
+
+
+def _load(checkpoint: Checkpoint, folder: Path | None) -> Any:
     if checkpoint.architecture == "t5":
         if folder is None:
             return T5ForConditionalGeneration(T5Config(**{**checkpoint.shape, "decoder_start_token_id": 0}))

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from transformers import PreTrainedTokenizerBase
 
 from read_repro.batches import collate, encode
 from read_repro.check import construct
 from read_repro.data import CONF
 from read_repro.errors import InputError
+from read_repro.methods.base import Method
 from read_repro.progress import WEIGHTS, load_trainable
 from read_repro.records import RESULT, flatten, read_record
-from read_repro.run import Parts, build
-from read_repro.sources import read
-from read_repro.tasks import Row
+from read_repro.run import build_method, training_text
+from read_repro.tasks import Row, Task
 
 
 @dataclass(frozen=True)
@@ -51,31 +52,35 @@ def trusted(config: Mapping[str, Any], method: str) -> dict[str, Any]:
     return {**config, **parts}
 
 
+@dataclass(frozen=True)
 class Predictor:
     """Call with one sentence, or two for a task of pairs."""
 
-    def __init__(self, parts: Parts, targets: str, max_source_tokens: int) -> None:
-        self.parts = parts
-        self.targets, self.max_source_tokens = targets, max_source_tokens
+    task: Task
+    text_to_text: bool
+    tokenizer: PreTrainedTokenizerBase
+    method: Method
+    targets: str
+    max_source_tokens: int
 
     def __call__(self, *sentences: str) -> Prediction:
-        task, method = self.parts.task, self.parts.method
+        task = self.task
         if len(sentences) != len(task.columns):
             raise InputError(f"{task.name} takes {' and '.join(task.columns)}: {len(sentences)} sentence(s) were given")
         row: Row = dict(zip(task.columns, sentences, strict=True))
         encoded = encode(
             task,
             [row],
-            self.parts.tokenizer,
-            text_to_text=self.parts.checkpoint.text_to_text,
+            self.tokenizer,
+            text_to_text=self.text_to_text,
             targets=self.targets,
             max_source_tokens=self.max_source_tokens,
         )
-        batch = collate(encoded.examples, pad_id=int(self.parts.tokenizer.pad_token_id or 0))
-        value = method.predict(batch)[0].item()
+        batch = collate(encoded.examples, pad_id=int(self.tokenizer.pad_token_id or 0))
+        value = self.method.predict(batch)[0].item()
         if task.regression:
             return Prediction(f"{value:.2f}", {})
-        chances = method.probabilities(batch)[0].tolist()
+        chances = self.method.probabilities(batch)[0].tolist()
         return Prediction(task.classes[int(value)], dict(zip(task.classes, chances, strict=True)))
 
 
@@ -83,7 +88,7 @@ def load(folder: str | Path) -> Predictor:
     """The trained method of a run's folder.
 
     Raises:
-        InputError: no finished run there, or its weights, backbone or data are gone.
+        InputError: no finished run there, or its weights or backbone are gone.
     """
     folder = Path(folder)
     try:
@@ -93,8 +98,9 @@ def load(folder: str | Path) -> Predictor:
     if record is None or not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder} holds no trained run: {RESULT} and {WEIGHTS} are needed (weights are not in git)")
     config = trusted(record["config"], record["method"])
-    data = config["data"]
-    parts = build(config, read(construct(config["task"]), source=data["source"], path=data["path"]))
-    load_trainable(parts.method, folder / WEIGHTS)
-    parts.method.eval().merge()
-    return Predictor(parts, data["targets"], data["max_source_tokens"])
+    task, checkpoint, data = construct(config["task"]), construct(config["backbone"]), config["data"]
+    tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
+    method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
+    load_trainable(method, folder / WEIGHTS)
+    method.eval().merge()
+    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])

@@ -114,44 +114,42 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
 
 def build(config: Mapping[str, Any], tables: Tables) -> Parts:
     """Task, data, backbone and method, all from plain values; the seed fixes every weight that is drawn."""
-    pl.seed_everything(config["seed"], verbose=False)
     task, checkpoint = construct(config["task"]), construct(config["backbone"])
-    targets = config["data"]["targets"]
-    answers = task.answers(targets)
-    tokenizer = checkpoint.tokenizer(lambda: [*training_text(task, config["data"], tables), *answers])
-    data = GlueData(
-        task=task,
-        tables=tables,
-        tokenizer=tokenizer,
-        text_to_text=checkpoint.text_to_text,
-        seed=config["seed"],
-        **config["data"],
-    )
+    settings, trainer = config["data"], config["trainer"]
+    tokenizer = checkpoint.tokenizer(lambda: training_text(task, settings, tables))
+    text_to_text = checkpoint.text_to_text
+    data = GlueData(task, tokenizer, tables=tables, text_to_text=text_to_text, seed=config["seed"], **settings)
     data.setup()
-    strings = tuple(tuple(tokenizer(text).input_ids) for text in answers)
+    batches_per_step = trainer["accumulate_grad_batches"] * trainer["devices"]
+    total_steps = -(-data.steps_per_epoch // batches_per_step) * trainer["max_epochs"]
+    return Parts(task, checkpoint, tokenizer, data, build_method(config, task, checkpoint, tokenizer, total_steps))
+
+
+def build_method(
+    config: Mapping[str, Any], task: Task, checkpoint: Checkpoint, tokenizer: PreTrainedTokenizerBase, total_steps: int
+) -> Method:
+    """The method on its backbone, as its run will train it for ``total_steps``."""
+    pl.seed_everything(config["seed"], verbose=False)
+    strings = task.answers(config["data"]["targets"])
+    tokens = tuple(tuple(tokenizer(text).input_ids) for text in strings)
     backbone = build_backbone(
         checkpoint,
-        answers=Answers(strings, tuple(map(task.value, answers))) if checkpoint.text_to_text else None,
+        answers=Answers(tokens, tuple(map(task.value, strings))) if checkpoint.text_to_text else None,
         outputs=task.outputs,
         regression=task.regression,
     )
-    trainer, optim = config["trainer"], config["optim"]
-    batches_per_step = trainer["accumulate_grad_batches"] * trainer["devices"]
-    steps_per_epoch = -(-data.steps_per_epoch // batches_per_step)
+    optim = config["optim"]
     plan = Optimisation(
-        lr=optim["lr"],
-        weight_decay=optim["weight_decay"],
-        warmup=optim["warmup"],
-        total_steps=steps_per_epoch * trainer["max_epochs"],
+        lr=optim["lr"], weight_decay=optim["weight_decay"], warmup=optim["warmup"], total_steps=total_steps
     )
-    score = partial(metrics.score, task.metric)
-    return Parts(task, checkpoint, tokenizer, data, construct(config["method"], backbone, plan, score))
+    return construct(config["method"], backbone, plan, partial(metrics.score, task.metric))
 
 
-def training_text(task: Task, settings: Mapping[str, Any], tables: Tables) -> list[str]:
-    """The source texts of the training split, for a tokenizer of our own."""
+def training_text(task: Task, settings: Mapping[str, Any], tables: Tables | None) -> list[str]:
+    """The source texts of the training split and all answers, for a tokenizer of our own."""
     wanted = {key: settings[key] for key in ("source", "path", "train_limit")}
-    return [task.source(row, settings["targets"]) for row in load(task, **wanted, tables=tables).train]
+    rows, targets = load(task, **wanted, tables=tables).train, settings["targets"]
+    return [*(task.source(row, targets) for row in rows), *task.answers(targets)]
 
 
 def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:

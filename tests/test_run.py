@@ -10,12 +10,15 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tiny import CONF
 
+from read_repro.batches import collate, encode
 from read_repro.check import check
 from read_repro.errors import InputError
+from read_repro.hardware import hardware_of
 from read_repro.methods.base import Encoded
+from read_repro.predict import load, trusted
 from read_repro.progress import load_trainable
 from read_repro.records import run_name, setting
-from read_repro.run import build, run
+from read_repro.run import Parts, build, run
 
 TINY = [
     "backbone=t5-random",
@@ -164,6 +167,48 @@ def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, t
     record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
     weights = load_file(folder / "best.safetensors")
     assert sum(weight.numel() for weight in weights.values()) == record["metrics"]["params/trainable"]
+
+
+def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    parts = build(record["config"], check(record["config"], folder))
+    load_trainable(parts.method, folder / "best.safetensors")
+    parts.method.eval()
+    predictor = load(folder)
+    for row in (10_000, 10_001, 10_002):
+        text = str(sentence(row, one_token=False)["sentence"])
+        said = predictor(text)
+        batch = collate(encode_one(parts, text), pad_id=0)
+        assert said.label == parts.task.classes[int(parts.method.predict(batch))]
+        assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match="takes sentence: 2"):
+        predictor("one", "two")
+
+
+def encode_one(parts: Parts, text: str) -> Any:
+    options = {"text_to_text": True, "targets": "digits", "max_source_tokens": 128}
+    return encode(parts.task, [{"sentence": text}], parts.tokenizer, **options).examples
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ({"method": "os.system"}, "none of ours"),
+        ({"config": {"method": {"hidden": {"_target_": "os.system", "command": "true"}}}}, "names code to run"),
+    ],
+)
+def test_a_foreign_record_names_no_code(damage: dict[str, Any], says: str) -> None:
+    config = composed("method=read", "task=cola", "data.path=x")
+    config |= {"method": {**config["method"], **damage.get("config", {}).get("method", {})}}
+    with pytest.raises(InputError, match=says):
+        trusted(config, damage.get("method", "read"))
+    foreign = {**composed("method=read", "task=cola", "data.path=x"), "task": {"_target_": "os.system"}}
+    assert trusted(foreign, "read")["task"]["_target_"] == "read_repro.tasks.Task"
+
+
+def test_a_precision_that_the_hardware_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match="32-true"):
+        hardware_of(composed("trainer.precision=bf16-mixed", "method=read", "task=cola", "data.path=x"))
 
 
 def test_the_head_is_refused_on_t5(glue: Path, tmp_path: Path) -> None:
