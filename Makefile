@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format tables status bench
+.PHONY: help setup demo test test-slow lint format tables claims status bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ format: setup ## Format the code and mend what lint can
 
 tables: setup ## Tables 1-3, claims, figures and the report from the records in results/
 	$(PY) -m read_repro.tables --results results
+
+claims: setup ## Each claim of the paper against its own tables and ours
+	$(PY) -m read_repro.claims --results results
 
 status: setup ## What a results folder holds: done, running, failed
 	$(PY) scripts/plan.py

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from read_repro.check import check
 from read_repro.errors import InputError
-from read_repro.records import run_name, setting
+from read_repro.records import identity, run_name
 
 logger = logging.getLogger("read_repro.train")
 
@@ -37,20 +37,12 @@ def run_one(config: DictConfig) -> None:
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
     plain, original = (to_plain(each) for each in (config, files))
     logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
-    differs = setting(plain, original)
-    identity = {
-        "backbone": plain["backbone"]["name"],
-        "data": plain["data"]["source"],
-        "task": plain["task"]["name"],
-        "method": choices["method"],
-        "setting": differs,
-        "seed": plain["seed"],
-    }
-    folder = Path(plain["results_dir"]) / "runs" / run_name(**identity)
+    named = identity(plain, original, method=choices["method"])
+    folder = Path(plain["results_dir"]) / "runs" / run_name(**named)
     tables = check(plain, folder)
     from read_repro.run import run  # torch is imported only now
 
-    run(plain, identity, folder, tables)
+    run(plain, named, folder, tables)
 
 
 def to_plain(config: DictConfig) -> dict[str, Any]:

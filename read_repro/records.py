@@ -45,6 +45,18 @@ def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, An
     return {short[key]: kept[key] for key in sorted(kept, key=lambda key: short[key])}
 
 
+def identity(config: Mapping[str, Any], files: Mapping[str, Any], *, method: str) -> dict[str, Any]:
+    """What names the run of ``config``; ``files`` is the same choice of config files, without anything overridden."""
+    return {
+        "backbone": config["backbone"]["name"],
+        "data": config["data"]["source"],
+        "task": config["task"]["name"],
+        "method": method,
+        "setting": setting(config, files),
+        "seed": config["seed"],
+    }
+
+
 def show(value: Any) -> str:
     """A value as it stands in a folder's name: no separator, no space."""
     text = f"{value:g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
@@ -96,11 +108,11 @@ def sweep_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def finished(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record in ``folder`` if this very run is done; a broken one is set aside.
 
     Args:
-        identity: dotted places in the record and what they must hold: data, weights and kind of device.
+        facts: dotted places in the record and what they must hold: data, weights and kind of device.
 
     Raises:
         InputError: the record there is another run's (other data, weights or device).
@@ -112,7 +124,7 @@ def finished(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
         return None
     if record is None:
         return None
-    for place, wanted in identity.items():
+    for place, wanted in facts.items():
         if (found := flatten(record).get(place)) != wanted:
             raise InputError(
                 f"{folder / RESULT} is another run's record: its {place} is {found}, this run's {wanted}; "

@@ -1,7 +1,6 @@
 """The theory check: what is recorded is the backbone itself, and the first-order recursion is exactly first order."""
 
 import copy
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,7 +19,6 @@ from read_repro.theory import (
 )
 
 SCALES = [1e-2, 1e-3, 1e-4, 1e-5]
-NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "theory.ipynb"
 
 
 @pytest.fixture
@@ -106,12 +104,3 @@ def test_wide_norms_change_nothing_but_rounding(generator, feed_forward) -> None
     after = model(input_ids=ids, decoder_input_ids=ids).last_hidden_state
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
     assert not torch.equal(after, before)
-
-
-@pytest.mark.slow
-def test_notebook_runs() -> None:
-    import nbclient
-    import nbformat
-
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOK.parent)}}).execute()
