@@ -35,7 +35,7 @@ class Job:
         name: the run's; unique.
         command: what Python is given.
         record: its place.
-        seed: None for what is planned.
+        task, seed: None for what is planned.
         contest: jobs of one contest and seed differ only in what validation chooses.
         setting: what it chooses among.
         cost: what takes about the same time: backbone, data, method, task, limit of the training data, epochs.
@@ -44,10 +44,21 @@ class Job:
     name: str
     command: tuple[str, ...]
     record: Path
+    task: str | None
     seed: int | None
     contest: tuple[Any, ...]
     setting: tuple[str, ...]
     cost: tuple[Any, ...]
+
+    @property
+    def trains(self) -> bool:
+        """A run, with a folder of its own; else a plan."""
+        return self.seed is not None
+
+    @property
+    def log(self) -> Path:
+        """What its process says; git ignores it."""
+        return self.record.with_name("run.log") if self.trains else self.record.with_suffix(".log")
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
             made += _plans(own, sweep["plan"], master["results_dir"])
         else:
             made += _runs(own, data)
+    made.sort(key=lambda job: common["task"].index(job.task) if job.task in common.get("task", ()) else 0)
     wanted = {int(seed) for seed in common.get("seed", ())}
     return Sweep(
         stage=stage if sweep["plan"] is None else "grid",
@@ -173,6 +185,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
             name=run_name(**named),
             command=(str(TRAIN), *(f"{key}={text}" for key, text in chosen.items()), "hydra.mode=RUN"),
             record=Path(config["results_dir"], "runs", run_name(**named), RESULT),
+            task=named["task"],
             seed=config["seed"],
             contest=tuple(apart),
             setting=tuple(f"{key}={varied[key]}" for key in sorted(competing)),
@@ -192,7 +205,7 @@ def _plans(choices: Choices, phase: str, results: str) -> Iterator[Job]:
         path = Plan(**keywords(pairs)[0]).path
         command = ("-m", "read_repro.memory", *pairs, "--write", str(place))
         cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
-        yield Job(str(path.with_suffix("")), command, place / path, None, pairs, (), cost)
+        yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)
 
 
 @cache

@@ -25,9 +25,9 @@ def backbone(kind: str, *, layers: int = 2, seed: int = 0) -> Backbone:
         sizes = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": layers, "vocab_size": 64}
         model = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).eval()
         return T5Backbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
-    config = BertConfig(
-        hidden_size=32, num_attention_heads=4, intermediate_size=64, num_hidden_layers=layers, vocab_size=64
-    )
+    sizes = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "num_hidden_layers": layers}
+    # BERT's own 0.02 is for a width of 768: here all scores would be nearly alike and queries get next to no gradient
+    config = BertConfig(**sizes, vocab_size=64, initializer_range=0.2)
     return BertBackbone(BertModel(config, add_pooling_layer=False).eval(), outputs=3, regression=False)
 
 

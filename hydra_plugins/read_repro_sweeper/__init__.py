@@ -1,0 +1,97 @@
+"""What Hydra must find in ``hydra_plugins``, thin: the work is in read_repro/{jobs,sweep,launch,status}.py.
+
+Every run imports this module, so it imports nothing heavy.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from read_repro.errors import InputError
+from read_repro.launch import Pool
+
+logger = logging.getLogger("read_repro.hydra")
+POLL_S = 0.2
+
+
+class ReadReproSweeper(Sweeper):
+    """``conf/hydra/sweeper/read_repro.yaml``: stages, selection by validation, resumption."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        self.hydra_context = hydra_context
+        self._task_function = task_function
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Ends the process: 0, 1 with failed runs, which are listed, or 2 for a user's mistake."""
+        assert self.config is not None
+        configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
+        try:
+            failed = self._run(arguments)
+        except InputError as error:
+            logger.error("error: %s", error)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            logger.error("stopped; the same command goes on from here")
+            sys.exit(130)
+        if failed:
+            lines = (f"  {name}: {cause}" for name, cause in failed.items())
+            logger.error("%s", "\n".join((f"{len(failed)} failed:", *lines)))
+            sys.exit(1)
+
+    def _run(self, arguments: list[str]) -> dict[str, str]:
+        from read_repro import jobs, status, sweep
+
+        made = jobs.expand(arguments, OmegaConf.to_container(OmegaConf.create(self._params)))
+        if made.dry_run:
+            logger.info("%s", status.table(sweep.forecast(made)))
+            return {}
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.hydra_context, task_function=self._task_function, config=self.config
+        )
+        if not isinstance(launcher, ProcessLauncher):
+            raise InputError("this sweeper needs a launcher of its own: hydra/launcher=local, slurm or ray")
+        return sweep.run_sweep(made, launcher.pool)
+
+
+class ProcessLauncher(Launcher):
+    """``conf/hydra/launcher/{local,slurm,ray}.yaml``: one process a run, also under Hydra's basic sweeper."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._logs = Path(config.hydra.sweep.dir)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """One process for each list of overrides; one that fails does not stop the others."""
+        from read_repro.jobs import TRAIN
+
+        waiting, under_way, returns = list(enumerate(job_overrides, initial_job_idx)), {}, {}
+        while waiting or under_way:
+            while waiting and len(under_way) < self.pool.at_once:
+                number, overrides = waiting.pop(0)
+                log = self._logs / f"{number}.log"
+                returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+                under_way[number] = self.pool.start((str(TRAIN), *overrides, "hydra.mode=RUN"), log), log
+            for number, (poll, log) in list(under_way.items()):
+                if (code := poll()) is not None:
+                    del under_way[number]
+                    if code != 0:
+                        returns[number].status = JobStatus.FAILED
+                        returns[number].return_value = RuntimeError(f"exit code {code}: see {log}")
+            time.sleep(POLL_S)
+        return [returns[number] for number in sorted(returns)]
