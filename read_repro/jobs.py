@@ -123,7 +123,7 @@ def parse(arguments: Sequence[str]) -> Choices:
     """``task=cola,mrpc`` -> {"task": ("cola", "mrpc")}, by Hydra's own grammar."""
     parsed = OverridesParser.create().parse_overrides(list(arguments))
     return {
-        override.get_key_element(): tuple(override.sweep_string_iterator())
+        override.get_key_element(): tuple(map(str, override.sweep_string_iterator()))
         if override.is_sweep_override()
         else (override.get_value_element_as_str(),)
         for override in parsed
@@ -138,8 +138,9 @@ def texts(values: Any) -> tuple[str, ...]:
     return tuple(value if isinstance(value, str) else json.dumps(value) for value in several)
 
 
-def learning_rates(low: float, high: float, rounds: int) -> list[float]:
-    """``rounds`` rates from low to high, evenly spaced on a log scale, to three digits."""
+def learning_rates(bounds: Sequence[float], *, rounds: int) -> list[float]:
+    """``rounds`` rates from the lower bound to the upper, evenly spaced on a log scale, to three digits."""
+    low, high = bounds
     if rounds < 2 or not 0 < low < high:
         raise InputError(f"sweep.lr=[{low},{high}] sweep.rounds={rounds}: want 0 < low < high and at least 2 rounds")
     return [float(f"{low * (high / low) ** (step / (rounds - 1)):.3g}") for step in range(rounds)]
@@ -147,7 +148,7 @@ def learning_rates(low: float, high: float, rounds: int) -> list[float]:
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The configuration without Hydra's own part, resolved."""
-    nodes = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
 
 
@@ -164,7 +165,7 @@ def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
         return {}
     experiment = [f"experiment={given['experiment'][0]}"] if "experiment" in given else []
     grid = plain(_compose((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
-    rates = {"optim.lr": learning_rates(*sweep["lr"], sweep["rounds"])} if sweep["lr"] is not None else {}
+    rates = {"optim.lr": learning_rates(sweep["lr"], rounds=sweep["rounds"])} if sweep["lr"] is not None else {}
     return {key: texts(values) for key, values in {**rates, **grid, **sweep["by_method"].get(method, {})}.items()}
 
 

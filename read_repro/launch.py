@@ -7,6 +7,7 @@ Run as a module, it becomes the command it is given, bound to die with its paren
 """
 
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -109,7 +110,7 @@ class Ray:
             raise InputError("this launcher needs ray: pip install 'read-repro[ray]'") from error
         self.at_once = at_once
         self._ray = ray
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._execute = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(execute)
 
     def start(self, command: Sequence[str], log: Path) -> Poll:

@@ -22,7 +22,6 @@ from read_repro.answers import Answers
 from read_repro.backbones import Backbone, build_backbone
 from read_repro.errors import InputError
 from read_repro.ledger import CATEGORIES, CudaLike, Ledger
-from read_repro.memory import BYTES_PER_GIB
 from read_repro.methods.base import Method
 from read_repro.parameters import count
 from read_repro.records import SCHEMA, show, write_json
@@ -32,6 +31,7 @@ PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
 CLIP = 1.0  # conf/trainer/default.yaml's; its value costs no byte
+BYTES_PER_GIB = 2**30
 WORDS = Answers(tokens=((2, 1), (3, 1)), values=(0.0, 1.0))  # a forward pass never looks at them
 
 

@@ -86,9 +86,12 @@ def forecast(sweep: Sweep) -> dict[str, Line]:
 class Progress:
     """One line for the whole sweep: how many of how many, and the time left by the runs made in this call."""
 
+    total: int
     failed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
-    bar: Any = field(default_factory=lambda: tqdm(unit="run", smoothing=0, dynamic_ncols=True))
+
+    def __post_init__(self) -> None:
+        self.bar = tqdm(total=self.total, unit="run", smoothing=0, dynamic_ncols=True)
 
     def found(self) -> None:
         """A run that was done before: it says nothing about time."""
@@ -116,10 +119,9 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
     """
     for data in sweep.data:
         sources.check(**data)
-    progress = Progress()
+    first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
+    progress = Progress(total=len(first) + sum(unnamed(sweep).values()))
     try:
-        first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
-        progress.expect(len(first) + (sum(unnamed(sweep).values()) if sweep.stage == "all" else 0))
         run_jobs(first, pool, progress, force=sweep.force)
         if sweep.stage in ("final", "all"):
             jobs = [job for job in final(sweep) if job.name not in progress.seen]

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from read_repro.errors import InputError
 from read_repro.jobs import TRAIN, expand, parse
@@ -26,7 +25,8 @@ def main(arguments: list[str]) -> int:
             # Hydra's own keys choose how runs are started, which is no matter here.
             own = [argument for argument in arguments if not argument.startswith("hydra")]
             whole = compose("config", [a for a in own if a.startswith("experiment=")], return_hydra_config=True)
-            print(table(forecast(expand(own, OmegaConf.to_container(whole.hydra.sweeper.params)))))
+            params = {str(key): [*each] for key, each in whole.hydra.sweeper.params.items()}
+            print(table(forecast(expand(own, params))))
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

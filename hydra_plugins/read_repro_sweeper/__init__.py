@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from read_repro.errors import InputError
-from read_repro.launch import Pool
+from read_repro.launch import Poll, Pool
 
 logger = logging.getLogger("read_repro.hydra")
 POLL_S = 0.2
@@ -28,17 +29,19 @@ class ReadReproSweeper(Sweeper):
     """``conf/hydra/sweeper/read_repro.yaml``: stages, selection by validation, resumption."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        self._params = params
+        self._params = {key: [*each] if isinstance(each, ListConfig) else each for key, each in params.items()}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
-        self._task_function = task_function
+        self._setting: dict[str, Any] = {
+            "hydra_context": hydra_context,
+            "task_function": task_function,
+            "config": config,
+        }
+        self._log = partial(configure_log, config.hydra.job_logging, config.hydra.verbose)
 
     def sweep(self, arguments: list[str]) -> None:
         """Ends the process: 0, 1 with failed runs, which are listed, or 2 for a user's mistake."""
-        assert self.config is not None
-        configure_log(self.config.hydra.job_logging, self.config.hydra.verbose)
+        self._log()
         try:
             failed = self._run(arguments)
         except InputError as error:
@@ -55,13 +58,11 @@ class ReadReproSweeper(Sweeper):
     def _run(self, arguments: list[str]) -> dict[str, str]:
         from read_repro import jobs, status, sweep
 
-        made = jobs.expand(arguments, OmegaConf.to_container(OmegaConf.create(self._params)))
+        made = jobs.expand(arguments, self._params)
         if made.dry_run:
             logger.info("%s", status.table(sweep.forecast(made)))
             return {}
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.hydra_context, task_function=self._task_function, config=self.config
-        )
+        launcher = Plugins.instance().instantiate_launcher(**self._setting)
         if not isinstance(launcher, ProcessLauncher):
             raise InputError("this sweeper needs a launcher of its own: hydra/launcher=local, slurm or ray")
         return sweep.run_sweep(made, launcher.pool)
@@ -80,7 +81,8 @@ class ProcessLauncher(Launcher):
         """One process for each list of overrides; one that fails does not stop the others."""
         from read_repro.jobs import TRAIN
 
-        waiting, under_way, returns = list(enumerate(job_overrides, initial_job_idx)), {}, {}
+        waiting, returns = list(enumerate(job_overrides, initial_job_idx)), dict[int, JobReturn]()
+        under_way = dict[int, tuple[Poll, Path]]()
         while waiting or under_way:
             while waiting and len(under_way) < self.pool.at_once:
                 number, overrides = waiting.pop(0)
