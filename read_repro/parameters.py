@@ -16,14 +16,12 @@ from typing import Any
 
 import torch
 
-from read_repro.answers import Answers
-from read_repro.backbones import Backbone, T5Backbone, build_backbone
+from read_repro.backbones import Backbone, T5Backbone
 from read_repro.methods.base import Method
-from read_repro.shipped import load_checkpoint, load_method, names
+from read_repro.shipped import load_method, names, shape_of
 
 PAPER = Path(__file__).parent / "paper"
 BACKBONES = ("t5-base", "t5-large")
-UNASKED = Answers(tokens=((0,),), values=(0.0,))  # nothing is ever predicted here
 
 NOTES = {
     "full": "100 by definition; the tied weights are {percent_of_untied:.2f}% of the paper's count.",
@@ -64,11 +62,9 @@ def count(method: Method) -> dict[str, float | None]:
 
 
 def build_on_meta(method: str, backbone: str, changes: Mapping[str, Any]) -> Method:
-    """A method on a T5 of ``conf/backbone``, both as shipped: shapes alone, in moments and without weights."""
+    """A method on a T5 of ``conf/backbone``, both as shipped, without weights."""
     with torch.device("meta"):
-        checkpoint = load_checkpoint(backbone, random=True)
-        model = build_backbone(checkpoint, answers=UNASKED, outputs=1, regression=False)
-        return load_method(method, model, **changes)
+        return load_method(method, shape_of(backbone), **changes)
 
 
 @dataclass(frozen=True)

@@ -18,21 +18,18 @@ import yaml
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from read_repro.answers import Answers
-from read_repro.backbones import Backbone, build_backbone
 from read_repro.errors import InputError
 from read_repro.ledger import CATEGORIES, CudaLike, Ledger
 from read_repro.methods.base import Method
 from read_repro.parameters import count
 from read_repro.records import SCHEMA, show, write_json
-from read_repro.shipped import METHODS, load_checkpoint, load_method
+from read_repro.shipped import METHODS, load_method, shape_of
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
 CLIP = 1.0  # conf/trainer/default.yaml's; its value costs no byte
 BYTES_PER_GIB = 2**30
-WORDS = Answers(tokens=((2, 1), (3, 1)), values=(0.0, 1.0))  # a forward pass never looks at them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,15 +75,6 @@ EVERYTHING = [
     "phase=train,infer",
 ]
 DEFAULTS = {f.name: f.default for f in fields(Plan)}
-
-
-def shape_of(name: str) -> Backbone:
-    """A backbone of ``conf/backbone`` on the meta device: shapes alone."""
-    checkpoint = load_checkpoint(name, random=True)
-    if not checkpoint.shape:
-        raise InputError(f"backbone={name} has no shape of its own: choose one of those with a size in their name")
-    with torch.device("meta"):
-        return build_backbone(checkpoint, answers=WORDS, outputs=3, regression=False)
 
 
 def build(plan: Plan) -> Method:

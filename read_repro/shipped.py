@@ -9,15 +9,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
-from read_repro.backbones import Backbone
+from read_repro.answers import Answers
+from read_repro.backbones import Backbone, build_backbone
 from read_repro.checkpoints import Checkpoint
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
 
 CONF = Path(__file__).parent.parent / "conf"
 METHODS = ("full", "adapter", "lora", "bitfit", "prompt", "lst", "read")  # the paper's, in the order of its Table 1
+WORDS = Answers(tokens=((2, 1), (3, 1)), values=(0.0, 1.0))  # stand for a task's: counting and planning ask no answer
 UNTRAINED = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
 
 
@@ -46,6 +49,15 @@ def load_checkpoint(name: str, *, random: bool = False) -> Checkpoint:
     """A backbone of ``conf/backbone``; with ``random``, of its shape alone, with random weights."""
     checkpoint = _construct(settings("backbone", name))
     return replace(checkpoint, random=True) if random else checkpoint
+
+
+def shape_of(name: str) -> Backbone:
+    """A backbone of ``conf/backbone`` on the meta device: shapes alone, in moments and without weights."""
+    checkpoint = load_checkpoint(name, random=True)
+    if not checkpoint.shape:
+        raise InputError(f"backbone={name} has no shape of its own: choose one of those with a size in their name")
+    with torch.device("meta"):
+        return build_backbone(checkpoint, answers=WORDS, outputs=3, regression=False)
 
 
 def load_method(
