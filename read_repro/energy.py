@@ -201,18 +201,21 @@ class EnergyCallback(pl.Callback):
         self._journal_path = journal_path
         self.meter: EnergyMeter | None = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
+    def meter_for(self, trainer: pl.Trainer, journal_path: Path | str | None = None) -> EnergyMeter:
+        """A meter, not yet started, of the devices that ``trainer`` uses."""
         on_gpu = trainer.strategy.root_device.type == "cuda"
         seen = trainer.num_nodes == 1 if on_gpu else trainer.world_size == 1
-        self.meter = EnergyMeter(
+        return EnergyMeter(
             **self._settings,
             gpu_uuids=visible_uuids(trainer.device_ids) if on_gpu else (),
-            journal_path=self._journal_path,
+            journal_path=journal_path,
             notes=() if seen else (f"energy of {'this node' if on_gpu else 'this process'} alone",),
         )
-        self.meter.start()
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.meter = self.meter_for(trainer, self._journal_path)
+            self.meter.start()
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()

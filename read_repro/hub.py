@@ -1,4 +1,4 @@
-"""Whether the Hugging Face hub answers, found out in seconds: its libraries retry for most of a minute before they say."""
+"""Whether the Hugging Face hub answers, found out in seconds: its libraries retry for most of a minute first."""
 
 import logging
 import threading

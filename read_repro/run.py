@@ -160,7 +160,10 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
     trainer = build_trainer(config, folder, [energy, best, history])
     device = trainer.strategy.root_device
     sizes = count(method)
-    initialised = method.initialise(data.single_examples)
+    with energy.meter_for(trainer) as init_energy:
+        initialised = method.to(device).initialise(data.single_examples)
+    if initialised:  # LST's pruning: the paper's argument against LST rests on its cost, so it is recorded apart
+        initialised |= {f"init/{key}": value for key, value in init_energy.summary().items()}
     with PeakMemory("train", device) as train_memory:
         trainer.fit(method, datamodule=data)
     if trainer.received_sigterm or trainer.interrupted:

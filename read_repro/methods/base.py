@@ -82,7 +82,7 @@ class Method(pl.LightningModule):
     def merge(self) -> None:
         """Fold what was learned into the backbone where that is exact, so that inference costs nothing extra."""
 
-    def initialise(self, batches: Callable[[], Any]) -> dict[str, float]:
+    def initialise(self, batches: Callable[[], Any]) -> dict[str, float | None]:
         """Prepare weights from training batches of one example before training; returns ``init/...`` metrics."""
         return {}
 

@@ -109,7 +109,7 @@ class LST(Method):
         states = self.t5.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
         return self.up(self.side["decoder"](states.hidden, encoded.batch["attention_mask"], encoded.side))
 
-    def initialise(self, batches: Callable[[], Any]) -> dict[str, float]:
+    def initialise(self, batches: Callable[[], Any]) -> dict[str, float | None]:
         """Copy the pruned backbone into the side blocks; ``init/time_s`` is what that takes."""
         if self.init == "random":
             return {}

@@ -100,7 +100,8 @@ class SideRNN(nn.Module):
         assert states.self_scores is not None
         psi = self.own(h) + states.self_scores[layer] @ self.others(h)
         if self.encoder is not None:
-            assert states.cross_scores is not None and encoder_correction is not None
+            assert states.cross_scores is not None
+            assert encoder_correction is not None
             psi = psi + states.cross_scores[layer] @ self.encoder(encoder_correction)
         return torch.cat([phi, psi], dim=-1)
 
