@@ -117,10 +117,8 @@ def test_trained_weights_change(case: Case, kind: str) -> None:
     assert {name for name in same if not re.fullmatch(case.no_gradient, name)} == set()
 
 
-@over_all
+@pytest.mark.parametrize(("case", "kind"), [pair for pair in PAIRS if pair.values[0].starts_at_backbone])
 def test_step_0_is_the_frozen_backbone(case: Case, kind: str) -> None:
-    if not case.starts_at_backbone:
-        pytest.skip(f"{case} does not start at the backbone, nor claims to")
     method, examples = made(case, kind), batch(kind)
     plain = backbone(kind).eval()
     if kind == "bert":
