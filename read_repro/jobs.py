@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from read_repro.errors import InputError
+from read_repro.overrides import Choices, learning_rates, parse, texts, value
 from read_repro.records import RESULT, identity, run_name
 
 TRAIN = Path(__file__).resolve().parent.parent / "train.py"
 STAGES = ("search", "final", "all", "grid")
 CHOSEN = ("optim.", "method.")  # validation chooses among values of these keys ...
 APART = ("method.recurrent",)  # ... but not of this one: Table 2's two rows; all other keys stand apart, too
-Choices = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -88,62 +87,31 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
         InputError: an unknown stage, a key or value that cannot be composed, or seeds that leave no search.
     """
     given = parse(arguments)
-    fixed = [f"{key}={values[0]}" for key, values in given.items() if len(values) == 1]
-    whole = _compose(tuple(fixed))
+    whole = _compose(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
     master = plain(whole)
-    stage, sweep = master["stage"], master["sweep"]
-    if stage not in STAGES:
-        raise InputError(f"stage={stage} is unknown: choose one of {', '.join(STAGES)}")
+    sweep, results = master["sweep"], Path(master["results_dir"])
+    stage = _stage(master["stage"], plan=sweep["plan"])
     given = {key: values for key, values in given.items() if key != "stage" and key.split(".")[0] != "sweep"}
     default = {"method": whole.hydra.runtime.choices.method, "seed": master["seed"]}
     common = {key: texts(values) for key, values in {**default, **params}.items()} | given
-    seeds = _seeds(common, sweep["search_seed"], stage) if sweep["plan"] is None else common.pop("seed")
     made: list[Job] = []
     data: dict[str, dict[str, Any]] = {}
     for method in common["method"]:
-        own = {**common, **_own(method, sweep, given), **given, "method": (method,), "seed": seeds}
+        own = {**common, **_own(method, sweep, given), **given, "method": (method,)}
         if sweep["plan"] is not None:
-            made += _plans(own, sweep["plan"], master["results_dir"])
+            made += _plans(own, sweep["plan"], results)
         else:
-            made += _runs(own, data)
+            made += _runs({**own, "seed": _seeds(common["seed"], sweep["search_seed"], stage)}, data)
     made.sort(key=lambda job: common["task"].index(job.task) if job.task in common.get("task", ()) else 0)
-    wanted = {int(seed) for seed in common.get("seed", ())}
     return Sweep(
-        stage=stage if sweep["plan"] is None else "grid",
+        stage=stage,
         search=tuple(job for job in made if job.seed == sweep["search_seed"]),
-        grid=tuple(job for job in made if job.seed is None or job.seed in wanted),
+        grid=tuple(job for job in made if job.seed is None or str(job.seed) in common["seed"]),
         data=tuple(data.values()),
-        results=Path(master["results_dir"]),
+        results=results,
         force=master["force"],
         dry_run=master["dry_run"],
     )
-
-
-def parse(arguments: Sequence[str]) -> Choices:
-    """``task=cola,mrpc`` -> {"task": ("cola", "mrpc")}, by Hydra's own grammar."""
-    parsed = OverridesParser.create().parse_overrides(list(arguments))
-    return {
-        override.get_key_element(): tuple(map(str, override.sweep_string_iterator()))
-        if override.is_sweep_override()
-        else (override.get_value_element_as_str(),)
-        for override in parsed
-    }
-
-
-def texts(values: Any) -> tuple[str, ...]:
-    """A value, several in a list or, as Hydra has them, several in a string, as they stand on a command line."""
-    if isinstance(values, str):
-        return parse([f"key={values}"])["key"]
-    several = values if isinstance(values, Sequence) else [values]
-    return tuple(value if isinstance(value, str) else json.dumps(value) for value in several)
-
-
-def learning_rates(bounds: Sequence[float], *, rounds: int) -> list[float]:
-    """``rounds`` rates from the lower bound to the upper, evenly spaced on a log scale, to three digits."""
-    low, high = bounds
-    if rounds < 2 or not 0 < low < high:
-        raise InputError(f"sweep.lr=[{low},{high}] sweep.rounds={rounds}: want 0 < low < high and at least 2 rounds")
-    return [float(f"{low * (high / low) ** (step / (rounds - 1)):.3g}") for step in range(rounds)]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -152,11 +120,18 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
 
 
-def _seeds(common: Choices, search_seed: int, stage: str) -> tuple[str, ...]:
+def _stage(stage: str, *, plan: str | None) -> str:
+    """The stage, checked; what is planned has no validation score to choose by."""
+    if stage not in STAGES:
+        raise InputError(f"stage={stage} is unknown: choose one of {', '.join(STAGES)}")
+    return stage if plan is None else "grid"
+
+
+def _seeds(seeds: tuple[str, ...], search_seed: int, stage: str) -> tuple[str, ...]:
     """All seeds a sweep may need; the search has its own, whatever seeds are asked for."""
-    if stage == "search" and str(search_seed) not in common["seed"]:
-        raise InputError(f"stage=search is on seed {search_seed} alone: leave out seed={','.join(common['seed'])}")
-    return tuple(dict.fromkeys((str(search_seed), *common["seed"])))
+    if stage == "search" and str(search_seed) not in seeds:
+        raise InputError(f"stage=search is on seed {search_seed} alone: leave out seed={','.join(seeds)}")
+    return tuple(dict.fromkeys((str(search_seed), *seeds)))
 
 
 def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
@@ -194,7 +169,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         )
 
 
-def _plans(choices: Choices, phase: str, results: str) -> Iterator[Job]:
+def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
     """The memory plans of one method: no training, no seed, no task."""
     from read_repro.planner import Plan  # the only part of a sweep that needs torch
     from read_repro.planner import parse as keywords
@@ -202,7 +177,7 @@ def _plans(choices: Choices, phase: str, results: str) -> Iterator[Job]:
     own = {key: values for key, values in choices.items() if key in ("backbone", "method") or key.startswith("method.")}
     for values in product(*own.values()):
         pairs = (*(f"{key}={text}" for key, text in zip(own, values, strict=True)), f"phase={phase}")
-        place = Path(results, "planned")
+        place = results / "planned"
         path = Plan(**keywords(pairs)[0]).path
         command = ("-m", "read_repro.memory", *pairs, "--write", str(place))
         cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
@@ -251,10 +226,5 @@ def _with(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any
             node = node[part]
         if last not in node:
             raise InputError(f"{key} does not exist: {'.'.join(path)} has {', '.join(node)}")
-        node[last] = _value(text)
+        node[last] = value(text)
     return changed
-
-
-@cache
-def _value(text: str) -> Any:
-    return OverridesParser.create().parse_override(f"key={text}").value()

@@ -118,10 +118,9 @@ def trainable_percent(store: Store, method: Method) -> Stat:
     for metric in ("params/percent_paper", "params/percent"):
         if (stat := method.values(metric)).mean is not None:
             return stat
-    count = paper.untied_count(method.block.backbone)
     row: dict[str, Any] = planned_row(store, method.block.backbone, method.variant) or {}
-    trainable = value_of(row.get("params/trainable"))
-    return Stat(100 * trainable / count, runs=(row["run"],)) if count and trainable is not None else Stat()
+    percent = value_of(row.get("params/percent_paper"))
+    return Stat() if percent is None else Stat(percent, runs=(row["run"],))
 
 
 def _majority(store: Store, block: Block, columns: Sequence[Column]) -> tuple[Cell, ...]:

@@ -162,5 +162,5 @@ def table(lines: Mapping[str, Line]) -> str:
 
 def _row(name: str, line: Line) -> tuple[str, ...]:
     known = line.left == 0 or line.unknown < line.left
-    spent = (f"{line.hours:.1f}", f"{line.energy_kwh:.3f}") if known else ("-", "-")
+    spent = (f"{line.hours:.2f}", f"{line.energy_kwh:.3f}") if known else ("-", "-")
     return (name, *(f"{line.counts[state]:,}" for state in STATES), *spent)

@@ -43,7 +43,9 @@ def final(sweep: Sweep) -> list[Job]:
     """Each contest's best setting on every seed, as far as the search is done."""
     for contest, candidates in contests(sweep.search).items():
         if lacking := sum(record_of(job) is None for job in candidates):
-            place = " ".join(str(part) for part in contest)
+            place = ", ".join(
+                part for part in contest if not part.startswith(("backbone.", "data.path", "results_dir"))
+            )
             logger.warning("chosen without %d of %d runs of the search: %s", lacking, len(candidates), place)
     return _best(sweep, contests(sweep.search))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from read_repro.errors import InputError
-from read_repro.jobs import TRAIN, expand, parse
+from read_repro.jobs import TRAIN, expand
+from read_repro.overrides import parse
 from read_repro.status import stored, table
 from read_repro.sweep import forecast
 

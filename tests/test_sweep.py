@@ -20,8 +20,9 @@ from tiny import CONF
 
 from read_repro import launch
 from read_repro.errors import InputError
-from read_repro.jobs import TRAIN, Job, Sweep, expand, learning_rates
+from read_repro.jobs import TRAIN, Job, Sweep, expand
 from read_repro.launch import Local
+from read_repro.overrides import learning_rates
 from read_repro.status import state, stored, table
 from read_repro.sweep import choose, final, forecast, run_sweep
 

@@ -117,7 +117,7 @@ def test_the_papers_numbers_stand_beside_ours_and_its_average_is_recomputed(full
 
 
 def test_trainable_percent_comes_from_the_planner_where_no_run_is(tmp_path):
-    write_planned(tmp_path, "t5-base", "read", "train", 8.0, **{"params/trainable": 1_970_688.0})
+    write_planned(tmp_path, "t5-base", "read", "train", 8.0, **{"params/percent_paper": 0.796})
     read = cells(table_1(read_store(tmp_path))[0], "READ")["trainable (%)"]
     assert (read.text, read.stat.runs) == ("0.796", ("planned/t5-base/read",))
 
