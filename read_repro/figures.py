@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from read_repro.panels import EMPTY, Drawing, Panel, Series
 
@@ -70,6 +71,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
             axes.step(xs, ys, where="post", color="0.4", lw=0.8, ls="--", zorder=1, label=series.name)
         else:
             _points(axes, series)
+    if panel.series and not panel.ticks and panel.x_scale == "linear":  # small energies: no offset, no long decimals
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
         axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
