@@ -3,6 +3,7 @@
 import logging
 import platform
 import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +15,7 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from pytorch_lightning.loggers import WandbLogger
 from transformers import PreTrainedTokenizerBase
 
 from read_repro import metrics
@@ -176,6 +178,8 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
         started_s = clock()
         tested = trainer.test(method, datamodule=data, verbose=False)[0]
         latency_s = (clock() - started_s) / data.sizes["test"]
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
     row = history.rows[best.best_epoch - 1]
     return {
         "labels": [
@@ -214,6 +218,9 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
 
 def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callback]) -> pl.Trainer:
     """The Lightning trainer of one run; our callbacks come before early stopping, so that they see every epoch."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips
+    for known in (".*LeafSpec.*deprecated.*", "Found .* module.* in eval mode.*"):  # its own; our frozen backbone
+        warnings.filterwarnings("ignore", message=known)
     settings = config["trainer"]
     bar = [TQDMProgressBar()] if settings["progress_bar"] else []
     # wandb's run carries the folder's name; the other loggers take none

@@ -3,6 +3,7 @@
 Only a valid record means done; only a lock that a process holds means running.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,9 +23,14 @@ SHOWN = 160  # letters of a cause
 def record_of(job: Job) -> dict[str, Any] | None:
     """The job's record, if there is a valid one."""
     try:
-        return read_record(job.record)
+        return read_record(job.record) if job.trains else _planned(job.record)
     except ValueError:
         return None
+
+
+def _planned(path: Path) -> dict[str, Any] | None:
+    """A planner's record, which is written whole or not at all."""
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def state(job: Job) -> str:

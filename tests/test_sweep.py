@@ -109,6 +109,16 @@ def test_what_needs_no_training_is_planned(name: str) -> None:
     assert all("read_repro.memory" in job.command for job in sweep.grid)
 
 
+def test_a_plan_that_is_there_is_not_made_again(tmp_path: Path) -> None:
+    sweep = expanded("experiment=table3", "backbone=t5-small", "method=bitfit", f"results_dir={tmp_path}")
+    (job,) = sweep.grid
+    assert state(job) == "missing"
+    job.record.parent.mkdir(parents=True)
+    job.record.write_text('{"schema": 1, "kind": "planned"}')
+    assert run_sweep(sweep, Local(at_once=1)) == {}
+    assert not job.log.exists()
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_composes_as_a_single_run(name: str) -> None:
     """What a sweep's jobs are started with."""
