@@ -65,7 +65,7 @@ def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, ta
             asked. Whatever else fails leaves ``error.txt`` in the folder, and no record.
     """
     try:
-        with FileLock(folder / ".lock", timeout=0):
+        with FileLock(folder / ".lock", timeout=1):
             return _run_locked(config, identity, folder, tables)
     except Timeout as error:
         raise InputError(f"{folder} is being run by another process: wait for it") from error
