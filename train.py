@@ -35,7 +35,8 @@ def run_one(config: DictConfig) -> None:
     """Name the run, check what can be checked without torch, then train."""
     choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if "hydra/" not in group}
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
-    plain, original = (to_plain(each) for each in (config, files))
+    plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    original: Any = OmegaConf.to_container(files, resolve=True)  # a file may leave a key to the command line
     logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
     named = identity(plain, original, method=choices["method"])
     folder = Path(plain["results_dir"]) / "runs" / run_name(**named)
@@ -43,11 +44,6 @@ def run_one(config: DictConfig) -> None:
     from read_repro.run import run  # torch is imported only now
 
     run(plain, named, folder, tables)
-
-
-def to_plain(config: DictConfig) -> dict[str, Any]:
-    """Plain values, resolved; a key without a value is Hydra's error."""
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ class T5Backbone(Backbone):
         return self.model.lm_head(state * scale)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        return F.cross_entropy(logits.flatten(0, 1), batch["target_ids"].flatten(), ignore_index=-100)
+        return F.cross_entropy(logits.float().flatten(0, 1), batch["target_ids"].flatten(), ignore_index=-100)
 
 
 class BertBackbone(Backbone):
@@ -200,8 +200,8 @@ class BertBackbone(Backbone):
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.regression:
-            return F.mse_loss(logits[:, 0], batch["labels"].to(logits.dtype))
-        return F.cross_entropy(logits, batch["labels"])
+            return F.mse_loss(logits[:, 0].float(), batch["labels"].float())
+        return F.cross_entropy(logits.float(), batch["labels"])
 
 
 @contextmanager

@@ -51,6 +51,9 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
     at_least_one = {
         f"trainer.{key}": trainer[key]
         for key in ("max_epochs", "patience", "accumulate_grad_batches", "devices", "threads")
+    } | {
+        f"data.{key}": config["data"][key]
+        for key in ("batch_size", "eval_batch_size", "max_source_tokens", "train_limit")
     }
     for key, value in above_zero.items():
         if not isinstance(value, int | float) or not 0 < value < float("inf"):
@@ -58,9 +61,11 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
     for key, value in at_least_one.items():
         if value is not None and (not isinstance(value, int) or value < 1):
             raise InputError(f"{key}={value}: a whole number of at least 1 is needed")
-    if optim["weight_decay"] < 0:
+    if trainer["devices"] != 1:
+        raise InputError(f"trainer.devices={trainer['devices']}: a run uses one device; start several runs at once")
+    if not isinstance(optim["weight_decay"], int | float) or optim["weight_decay"] < 0:
         raise InputError(f"optim.weight_decay={optim['weight_decay']}: 0 or more is needed")
-    if not 0 <= optim["warmup"] < 1:
+    if not isinstance(optim["warmup"], int | float) or not 0 <= optim["warmup"] < 1:
         raise InputError(f"optim.warmup={optim['warmup']}: a share of the steps from 0 to below 1 is needed")
     if trainer["precision"] not in ("32-true", "bf16-mixed"):
         raise InputError(f"trainer.precision={trainer['precision']}: choose 32-true (every table's) or bf16-mixed")

@@ -139,8 +139,15 @@ class GlueData(pl.LightningDataModule):
         order = torch.randperm(self.sizes["train"], generator=torch.Generator().manual_seed(self.seed))
         return iter(self._loader("train", [[index] for index in order.tolist()]))
 
+    def longest_batch(self) -> dict[str, torch.Tensor]:
+        """The ``batch_size`` longest training examples: the same batch for every method, seed and epoch."""
+        return next(iter(self._loader("train", [self._by_length_order("train")[-self.batch_size :]])))
+
+    def _by_length_order(self, name: str) -> list[int]:
+        return np.argsort(self.encoded[name].lengths, kind="stable").tolist()
+
     def _by_length(self, name: str) -> list[list[int]]:
-        order = np.argsort(self.encoded[name].lengths, kind="stable").tolist()
+        order = self._by_length_order(name)
         return [order[i : i + self.eval_batch_size] for i in range(0, len(order), self.eval_batch_size)]
 
     def _loader(self, name: str, batches: list[list[int]]) -> DataLoader:

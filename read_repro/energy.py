@@ -130,10 +130,11 @@ class EnergyMeter:
         return labels([self._seen()])
 
     def so_far_kwh(self) -> float | None:
-        """Eq. (4) up to the last reading, or without a GPU the CPU's estimate up to now."""
+        """Eq. (4), the last reading standing for the time since, or without a GPU the CPU's estimate, up to now."""
         window = self._seen()
-        if not window.gpus and self._samples and not self._stop.is_set():
-            window = replace(window, samples=(*window.samples, self._reader.read()))
+        if window.samples and not self._stop.is_set():
+            held = replace(window.samples[-1], time_s=time.monotonic())
+            window = replace(window, samples=(*window.samples, held if window.gpus else self._reader.read()))
         return next(iter(energies(window).values())).kwh
 
     def _seen(self) -> Window:

@@ -101,6 +101,11 @@ def load(folder: str | Path) -> Predictor:
     task, checkpoint, data = construct(config["task"]), construct(config["backbone"]), config["data"]
     tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
     method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
-    load_trainable(method, folder / WEIGHTS)
+    if checkpoint.weights_fingerprint() != record["weights"]:
+        raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
+    try:
+        load_trainable(method, folder / WEIGHTS)
+    except ValueError as error:
+        raise InputError(f"{folder / WEIGHTS}: {error}") from error
     method.eval().merge()
     return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])

@@ -1,5 +1,7 @@
 """What is watched while a run trains: its history, its best weights, its speed."""
 
+import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,7 @@ class History(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         meter = self.energy.meter
-        metrics = {key: float(value) for key, value in sorted(trainer.callback_metrics.items())}
+        metrics = {key: finite(value) for key, value in sorted(trainer.callback_metrics.items())}
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
@@ -81,6 +83,33 @@ class History(pl.Callback):
         }
 
 
+class Latency(pl.Callback):
+    """The time of prediction alone, without set-up, collation or scores; the first batch warms up, uncounted."""
+
+    def __init__(self) -> None:
+        self.started_s = self.total_s = 0.0
+        self.examples = 0
+
+    def on_test_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.started_s = clock()
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        if batch_idx > 0:
+            self.total_s += clock() - self.started_s
+            self.examples += len(batch["labels"])
+
+    def metrics(self) -> dict[str, float | None]:
+        """Seconds an example; None where there was but one batch."""
+        return {"time/latency_s": self.total_s / self.examples if self.examples else None}
+
+
+def finite(value: Any) -> float | None:
+    """A number that JSON has, or None: a loss that ran away is not a number to show."""
+    return float(value) if math.isfinite(value) else None
+
+
 def clock() -> float:
     """Seconds, with the device's queued work done."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -92,6 +121,8 @@ def save_trainable(method: Method, path: Path) -> None:
     """The trained weights as safetensors, all or nothing."""
     temporary = path.with_suffix(".tmp")
     save_file({name: weight.detach().contiguous().cpu() for name, weight in method.trainable().items()}, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

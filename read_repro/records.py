@@ -4,6 +4,7 @@ A record is valid if it parses, carries this schema and says it finished; only a
 """
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,13 @@ from typing import Any
 
 from read_repro.errors import InputError
 
+logger = logging.getLogger(__name__)
 SCHEMA = 1
 RESULT = "result.json"
 # What changes neither the numbers a run aims at nor the data and weights, which the record holds by fingerprint.
 NOT_A_SETTING = {
     "seed", "results_dir", "force", "dry_run", "stage", "grid", "energy", "logger", "sweep", "experiment",
-    "data.path", "data.source", "backbone.path", "backbone.name",
+    "data.path", "data.source", "data.eval_batch_size", "backbone.path", "backbone.name",
     "trainer.threads", "trainer.progress_bar", "trainer.accelerator",
 }  # fmt: skip
 
@@ -112,20 +114,21 @@ def finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record in ``folder`` if this very run is done; a broken one is set aside.
 
     Args:
-        facts: dotted places in the record and what they must hold: data, weights and kind of device.
+        facts: (dotted) places in the record and what they must hold: setting, data, weights and kind of device.
 
     Raises:
         InputError: the record there is another run's (other data, weights or device).
     """
     try:
         record = read_record(folder / RESULT)
-    except ValueError:
+    except ValueError as error:
+        logger.warning("%s; it is set aside as %s.broken, and the run is done again", error, RESULT)
         (folder / RESULT).rename(folder / f"{RESULT}.broken")
         return None
     if record is None:
         return None
     for place, wanted in facts.items():
-        if (found := flatten(record).get(place)) != wanted:
+        if (found := record[place] if place in record else flatten(record).get(place)) != wanted:
             raise InputError(
                 f"{folder / RESULT} is another run's record: its {place} is {found}, this run's {wanted}; "
                 "use force=true to replace it, or another results_dir"

@@ -16,6 +16,7 @@ import torch
 from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from transformers import PreTrainedTokenizerBase
 
 from read_repro import metrics
@@ -27,10 +28,11 @@ from read_repro.data import GlueData, load
 from read_repro.energy import EnergyCallback
 from read_repro.errors import InputError
 from read_repro.hardware import commit, hardware_of
+from read_repro.journal import read_journal
 from read_repro.memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method, Optimisation
 from read_repro.parameters import count
-from read_repro.progress import BestWeights, History, clock, load_trainable
+from read_repro.progress import BestWeights, History, Latency, load_trainable
 from read_repro.records import RESULT, SCHEMA, finished, run_name, sweep_leftovers, write_json
 from read_repro.sources import Tables
 from read_repro.tasks import Task
@@ -81,7 +83,8 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
         "data_info.fingerprint": parts.data.fingerprint,
         "weights": parts.checkpoint.weights_fingerprint(),
         "hardware.kind": hardware["kind"],
-        "hardware.name": hardware["name"],
+        "setting": identity["setting"],
+        **({"hardware.name": hardware["name"]} if hardware["kind"] == "cuda" else {}),
     }
     if not config["force"] and (record := finished(folder, facts)) is not None:
         logger.info("done before: %s (force=true runs it again)", folder / RESULT)
@@ -89,8 +92,8 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
     if config["dry_run"]:
         logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
         return {}
-    for leftover in (RESULT, JOURNAL):
-        (folder / leftover).unlink(missing_ok=True)
+    for replaced in (RESULT, JOURNAL) if config["force"] else (RESULT,):
+        (folder / replaced).unlink(missing_ok=True)
     try:
         record = {
             "schema": SCHEMA,
@@ -105,10 +108,10 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
             "commit": commit(),
             **train_and_test(parts, config, folder),
         }
+        write_json(folder / RESULT, record)
     except BaseException:
         (folder / "error.txt").write_text(traceback.format_exc())
         raise
-    write_json(folder / RESULT, record)
     (folder / "error.txt").unlink(missing_ok=True)
     logger.info("test/score %.2f, record: %s", record["metrics"]["test/score"], folder / RESULT)
     return record
@@ -157,9 +160,10 @@ def training_text(task: Task, settings: Mapping[str, Any], tables: Tables | None
 def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
     method, data = parts.method, parts.data
+    earlier_kwh = energy_of_earlier_tries(folder / JOURNAL)
     energy: EnergyCallback = construct(config["energy"], journal_path=folder / JOURNAL)
-    history, best = History(energy), BestWeights(folder)
-    trainer = build_trainer(config, folder, [energy, best, history])
+    history, best, latency = History(energy), BestWeights(folder), Latency()
+    trainer = build_trainer(config, folder, [energy, best, history, latency])
     device = trainer.strategy.root_device
     sizes = count(method)
     with energy.meter_for(trainer) as init_energy:
@@ -171,13 +175,12 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
     if trainer.received_sigterm or trainer.interrupted:
         raise KeyboardInterrupt("the run was told to stop: no record")
     assert energy.meter is not None
+    method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
     load_trainable(method, best.path)
     saved = saved_for_backward(method, data, device)
     method.merge()
     with PeakMemory("inference", device) as inference_memory:
-        started_s = clock()
         tested = trainer.test(method, datamodule=data, verbose=False)[0]
-        latency_s = (clock() - started_s) / data.sizes["test"]
     if isinstance(trainer.logger, WandbLogger):
         trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
     row = history.rows[best.best_epoch - 1]
@@ -193,8 +196,9 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             **tested,
             "test/majority": data.majority_score,
             **history.metrics(),
-            "time/latency_s": latency_s,
+            **latency.metrics(),
             **energy.meter.summary(),
+            **earlier_kwh,
             **train_memory.metrics(),
             **inference_memory.metrics(),
             **saved,
@@ -218,6 +222,8 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
 
 def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callback]) -> pl.Trainer:
     """The Lightning trainer of one run; our callbacks come before early stopping, so that they see every epoch."""
+    # deterministic mode would fill each buffer before it is written, at a cost in time and energy
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips
     for known in (".*LeafSpec.*deprecated.*", "Found .* module.* in eval mode.*"):  # its own; our frozen backbone
         warnings.filterwarnings("ignore", message=known)
@@ -231,7 +237,7 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callb
         precision=settings["precision"],
         accumulate_grad_batches=settings["accumulate_grad_batches"],
         gradient_clip_val=settings["gradient_clip"],
-        accelerator=settings["accelerator"],
+        accelerator="gpu" if hardware_of(config)["kind"] == "cuda" else "cpu",
         devices=settings["devices"],
         callbacks=[*callbacks, EarlyStopping("val/score", mode="max", patience=settings["patience"]), *bar],
         logger=construct(config["logger"], **name, **place),
@@ -239,6 +245,8 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callb
         enable_model_summary=False,
         enable_checkpointing=False,
         num_sanity_val_steps=0,
+        default_root_dir=folder,
+        plugins=[LightningEnvironment()],  # a run is one process, also under Slurm: no requeueing behind our back
         reload_dataloaders_every_n_epochs=1,  # an epoch's order is a function of (seed, epoch)
         use_distributed_sampler=False,
         log_every_n_steps=1,
@@ -246,9 +254,17 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callb
     )
 
 
+def energy_of_earlier_tries(journal: Path) -> dict[str, float | None]:
+    """What tries of this run spent that were killed before their record: a journal is written as readings come."""
+    if not journal.exists():
+        return {}
+    spent = read_journal(journal)
+    return {f"{key}_earlier_tries": spent[key] for key in ("energy/eq4_kwh", "energy/cpu_estimate_kwh")}
+
+
 def saved_for_backward(method: Method, data: GlueData, device: torch.device) -> dict[str, float | None]:
-    """Bytes that the forward pass of one training batch keeps for the backward pass."""
-    batch = {key: value.to(device) for key, value in next(iter(data.train_dataloader())).items()}
+    """Bytes that the forward pass of the longest training examples keeps for the backward pass, in 32 bit."""
+    batch = {key: value.to(device) for key, value in data.longest_batch().items()}
     method.to(device).train()
     with SavedForBackward(method.parameters()) as saved:
         method.backbone.loss(method(batch), batch)

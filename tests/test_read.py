@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from read_repro.backbones import Backbone
 from read_repro.errors import InputError
 from read_repro.memory import SavedForBackward
-from read_repro.methods.read import READ, SideRNN
+from read_repro.methods.read import READ, SideRNN, gru_step
 from read_repro.states import Keep, States, rms_norm
 
 VARIANTS = [
@@ -173,6 +173,25 @@ def test_the_backbones_dropout_is_off_in_training() -> None:
     assert method.side.training
     assert not any(module.training for module in method.backbone.modules())
     torch.testing.assert_close(method(examples), method(examples), rtol=0, atol=0)
+
+
+def test_reads_gru_is_torchs_own() -> None:
+    torch.manual_seed(0)
+    cell, x, h = nn.GRUCell(7, 5), torch.randn(11, 7), torch.randn(11, 5)
+    torch.testing.assert_close(gru_step(cell, x, h), cell(x, h))
+
+
+@pytest.mark.parametrize("cell", ["gru", "rnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_trains_under_16_bit_autocast(kind: str, cell: str) -> None:
+    method, examples = wake(build("read", kind, cell=cell)), batch(kind)
+    exact = method(examples)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = method.backbone.loss(method(examples), examples)
+        rough = method(examples).float()
+    loss.backward()
+    assert all(weight.grad is not None for name, weight in method.trainable().items())
+    torch.testing.assert_close(rough, exact, rtol=0.1, atol=0.1 * exact.abs().max().item())
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,27 @@ def test_a_failing_run_leaves_its_traceback_and_no_record(
     assert not (folder / "result.json").exists()
 
 
+def test_a_run_whose_loss_runs_away_is_recorded_with_a_dash_for_it(
+    glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from read_repro.backbones import T5Backbone
+
+    own = T5Backbone.loss
+    monkeypatch.setattr(T5Backbone, "loss", lambda *arguments: own(*arguments) * float("inf"))
+    monkeypatch.setattr("torch.optim.AdamW.step", lambda self, closure=None: closure() if closure else None)
+    record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert [row["train/loss"] for row in record["history"]] == [None]
+
+
+def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    spent = record["metrics"]["energy/cpu_estimate_kwh"]
+    assert "energy/cpu_estimate_kwh_earlier_tries" not in record["metrics"]
+    (folder / "result.json").unlink()  # as if killed before its record
+    again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert again["metrics"]["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(spent, rel=0.05)
+
+
 def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

@@ -117,7 +117,7 @@ def gru_step(cell: nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
     gates = torch.sigmoid(from_x[:, :split] + F.linear(h, cell.weight_hh[:split], cell.bias_hh[:split]))
     r, z = gates.chunk(2, dim=-1)
     n = torch.tanh(torch.addcmul(from_x[:, split:], r, F.linear(h, cell.weight_hh[split:], cell.bias_hh[split:])))
-    return torch.lerp(n, h, z)  # (1 - z) n + z h
+    return torch.lerp(n, h.to(n.dtype), z)  # (1 - z) n + z h; h starts in 32 bit under autocast
 
 
 class READ(Method):
