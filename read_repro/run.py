@@ -199,8 +199,8 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             **latency.metrics(),
             **energy.meter.summary(),
             **earlier_kwh,
-            **train_memory.metrics(),
-            **inference_memory.metrics(),
+            **resident_after(initialised, train_memory.metrics()),
+            **resident_after(initialised, inference_memory.metrics()),
             **saved,
             **sizes,
             **initialised,
@@ -252,6 +252,11 @@ def build_trainer(config: Mapping[str, Any], folder: Path, callbacks: list[Callb
         log_every_n_steps=1,
         deterministic="warn" if settings["accelerator"] != "cpu" else False,
     )
+
+
+def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:
+    """No resident peak after an initialisation that grew the process before the window opened (LST's pruning)."""
+    return {key: None if initialised and key.endswith("resident_gib") else value for key, value in peak.items()}
 
 
 def energy_of_earlier_tries(journal: Path) -> dict[str, float | None]:
