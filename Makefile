@@ -20,7 +20,7 @@ demo: setup ## READ, full-tuning and the head on a synthetic task, offline, in m
 	$(PY) scripts/demo.py
 
 test: setup ## The fast tests, in under five minutes
-	$(PY) -m pytest
+	$(PY) -m pytest -n auto
 
 test-slow: setup ## The tests that need a browser, a notebook kernel or minutes
 	$(PY) -m pytest -m slow
@@ -29,16 +29,17 @@ lint: setup ## Formatting, lint and types
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
 
 format: setup ## Format the code and mend what lint can
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
 tables: setup ## Tables 1-3, claims, figures and the report from the records in results/
-	$(PY) -m read_repro.tables --results results
+	$(PY) -m read_repro.figures.build --results results
 
 claims: setup ## Each claim of the paper against its own tables and ours
-	$(PY) -m read_repro.claims --results results
+	$(PY) -m read_repro.tables.claims --results results
 
 status: setup ## What a results folder holds: done, running, failed
 	$(PY) scripts/plan.py

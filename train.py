@@ -10,9 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from read_repro.check import check
 from read_repro.errors import InputError
-from read_repro.records import identity, run_name
+from read_repro.records.naming import identity, run_name
+from read_repro.training.checks import check
 
 logger = logging.getLogger("read_repro.train")
 
@@ -41,7 +41,7 @@ def run_one(config: DictConfig) -> None:
     named = identity(plain, original, method=choices["method"])
     folder = Path(plain["results_dir"]) / "runs" / run_name(**named)
     tables = check(plain, folder)
-    from read_repro.run import run  # torch is imported only now
+    from read_repro.training.run import run  # torch is imported only now
 
     run(plain, named, folder, tables)
 

@@ -1,7 +1,8 @@
 """``make demo``: READ, full-tuning and the head on a synthetic task, offline, each in a process of its own.
 
 Prints a small Table 1 and draws quality against energy. Records go to results/demo, which git ignores; what is done is
-not done again. The task comes from a small grammar (read_repro/synthetic.py): these numbers say nothing about GLUE.
+not done again. The task comes from a small grammar (read_repro/data/synthetic.py): these numbers say
+nothing about GLUE.
 """
 
 import subprocess
@@ -14,7 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from read_repro.records import RESULT, read_record
+from read_repro.records.store import RESULT, read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("results/demo")

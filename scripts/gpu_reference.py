@@ -23,19 +23,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from read_repro.answers import Answers
-from read_repro.backbones import Batch, build_backbone
-from read_repro.checkpoints import Checkpoint
-from read_repro.energy import EnergyMeter
+from read_repro.backbones.backbone import Batch
+from read_repro.backbones.build import build_backbone
+from read_repro.backbones.checkpoint import Checkpoint
+from read_repro.backbones.label_decoding import Answers
 from read_repro.errors import InputError
-from read_repro.hardware import commit, hardware_of
-from read_repro.memory import PeakMemory
+from read_repro.measure.energy_meter import EnergyMeter
+from read_repro.measure.gpu_reader import visible_uuids
+from read_repro.measure.memory_planner import train_step
+from read_repro.measure.parameters import count
+from read_repro.measure.peak_memory import PeakMemory
 from read_repro.methods.base import Method
-from read_repro.nvml import visible_uuids
-from read_repro.parameters import count
-from read_repro.planner import train_step
-from read_repro.records import SCHEMA, write_json
-from read_repro.shipped import METHODS, load_checkpoint, load_method
+from read_repro.methods.from_conf import METHODS, load_checkpoint, load_method
+from read_repro.records.store import SCHEMA, write_json
+from read_repro.training.provenance import commit, hardware_of
 
 log = logging.getLogger("gpu_reference")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from read_repro.errors import InputError
-from read_repro.jobs import TRAIN, expand
-from read_repro.overrides import parse
-from read_repro.status import stored, table
-from read_repro.sweep import forecast
+from read_repro.sweep.jobs import TRAIN, expand
+from read_repro.sweep.overrides import parse
+from read_repro.sweep.runner import forecast
+from read_repro.sweep.status import stored, table
 
 
 def main(arguments: list[str]) -> int:

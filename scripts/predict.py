@@ -1,12 +1,12 @@
 """Label a sentence, or a pair, with a trained run: ``python scripts/predict.py run=<folder> "sentence" ["second"]``.
 
-In Python: ``read_repro.predict.load("<folder>")("sentence", "second")``.
+In Python: ``read_repro.training.predict.load("<folder>")("sentence", "second")``.
 """
 
 import sys
 
 from read_repro.errors import InputError
-from read_repro.predict import load
+from read_repro.training.predict import load
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoTokenizer, T5Config
 from transformers.utils import logging
 
-from read_repro.checkpoints import packaged_folder
+from read_repro.backbones.checkpoint import packaged_folder
 from read_repro.theory import Stack, bert_stack, curve, decoder_errors, encoder_errors, slope, t5_stacks
 
 SENTENCES = [

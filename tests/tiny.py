@@ -1,19 +1,20 @@
 """The smallest true backbones: T5 and BERT of two layers a stack with random weights, and batches for them."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
+from places import CONF
 from torch import Tensor
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
-from read_repro.answers import Answers
-from read_repro.backbones import Backbone, BertBackbone, T5Backbone
-from read_repro.check import construct
+from read_repro.backbones.backbone import Backbone
+from read_repro.backbones.bert import BertBackbone
+from read_repro.backbones.label_decoding import Answers
+from read_repro.backbones.t5 import T5Backbone
 from read_repro.methods.base import Method, Optimisation
+from read_repro.training.checks import construct
 
-CONF = Path(__file__).parent.parent / "conf"
 KINDS = ("t5", "bert")
 SMALLER = {"hidden": 16, "bottleneck": 4, "rank": 2, "tokens": 3, "reduction": 4}  # sizes that fit D = 32
 

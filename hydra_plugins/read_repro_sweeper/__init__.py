@@ -1,4 +1,4 @@
-"""What Hydra must find in ``hydra_plugins``, thin: the work is in read_repro/{jobs,sweep,launch,status}.py.
+"""What Hydra must find in ``hydra_plugins``, thin: the work is in read_repro/sweep/.
 
 Every run imports this module, so it imports nothing heavy.
 """
@@ -19,7 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig
 
 from read_repro.errors import InputError
-from read_repro.launch import Poll, Pool
+from read_repro.sweep.launchers import Poll, Pool
 
 logger = logging.getLogger("read_repro.hydra")
 POLL_S = 0.2
@@ -56,7 +56,8 @@ class ReadReproSweeper(Sweeper):
             sys.exit(1)
 
     def _run(self, arguments: list[str]) -> dict[str, str]:
-        from read_repro import jobs, status, sweep
+        from read_repro.sweep import jobs, status
+        from read_repro.sweep import runner as sweep
 
         made = jobs.expand(arguments, self._params)
         if made.dry_run:
@@ -79,7 +80,7 @@ class ProcessLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One process for each list of overrides; one that fails does not stop the others."""
-        from read_repro.jobs import TRAIN
+        from read_repro.sweep.jobs import TRAIN
 
         waiting, returns = list(enumerate(job_overrides, initial_job_idx)), dict[int, JobReturn]()
         under_way = dict[int, tuple[Poll, Path]]()

@@ -1,1 +1,4 @@
-"""One file a method; ``base`` holds the only training loop."""
+"""One file a method; ``base`` holds the only training loop.
+
+May import: backbones and config, never data.
+"""

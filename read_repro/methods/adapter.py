@@ -16,10 +16,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from read_repro.backbones import Backbone
+from read_repro.backbones.backbone import Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
-from read_repro.places import matching
+from read_repro.methods.module_patterns import matching
 
 PLACEMENTS = {  # T5's names, then BERT's
     "layer": (r"(encoder|decoder)\.block\.\d+", r"encoder\.layer\.\d+"),

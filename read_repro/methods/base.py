@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from read_repro.backbones import Backbone, Batch, T5Backbone
+from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.t5 import T5Backbone
 
 Score = Callable[[Sequence[float], Sequence[float]], dict[str, float]]
 

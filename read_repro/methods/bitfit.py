@@ -8,9 +8,9 @@ maps of the feed-forward make, in both stacks. LST's authors add them everywhere
 
 from collections.abc import Sequence
 
-from read_repro.backbones import Backbone
+from read_repro.backbones.backbone import Backbone
 from read_repro.methods.base import Method, Optimisation, Score
-from read_repro.places import train_biases
+from read_repro.methods.module_patterns import train_biases
 
 
 class BitFit(Method):

@@ -1,6 +1,6 @@
 """Full-tuning: every weight of the backbone is trained (READ, arXiv 2305.15348, section 3.1, the strong baseline)."""
 
-from read_repro.backbones import Backbone
+from read_repro.backbones.backbone import Backbone
 from read_repro.methods.base import Method, Optimisation, Score
 
 

@@ -1,9 +1,9 @@
 """The floor: a linear task head on the frozen backbone, which every method must beat. Not in the paper."""
 
-from read_repro.backbones import Backbone, Batch
+from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.frozen_pass import Keep
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.states import Keep
 
 
 class Head(Method):

@@ -14,10 +14,10 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from read_repro.backbones import Backbone
+from read_repro.backbones.backbone import Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
-from read_repro.places import matching, one_pattern, train_biases
+from read_repro.methods.module_patterns import matching, one_pattern, train_biases
 
 RELATIVE_POSITIONS = "relative_attention_bias.weight"
 

@@ -7,7 +7,8 @@ the output phi_i of backbone block i, raw, is mixed into the side state s,
 
 phi_0 being the embeddings, down_i: D -> d, alpha_i a learned number that starts at 0. A dropped layer hands s on. The
 last state becomes up(norm(s_N)), up: d -> D; the backbone's own is not added. The decoder's side blocks attend to the
-encoder's side output (B, S, d). Side blocks start as a pruned copy of the backbone's: ``read_repro.pruning``.
+encoder's side output (B, S, d). Side blocks start as a pruned copy of the backbone's:
+``read_repro.methods.lst_pruning``.
 
 Oddities of the released code that are kept, since its results rest on them:
 
@@ -36,12 +37,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from read_repro.backbones import Backbone, Batch, T5Backbone
+from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.frozen_pass import Keep
+from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
-from read_repro.ladder import BertSide, SideStack, T5Side
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.pruning import Importance, fisher, highest, magnitude, matrices, weight_of
-from read_repro.states import Keep
+from read_repro.methods.lst_pruning import Importance, fisher, highest, magnitude, matrices, weight_of
+from read_repro.methods.lst_side import BertSide, SideStack, T5Side
 
 INITS = ("fisher", "magnitude", "random")
 RAW = Keep(normalised=False)

@@ -17,7 +17,8 @@ Letters: B batch, S source tokens, k prompt tokens, D width, V vocabulary.
 import torch
 from torch import Tensor, nn
 
-from read_repro.backbones import Backbone, Batch, T5Backbone
+from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 

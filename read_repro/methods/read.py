@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from read_repro.backbones import Backbone, Batch
+from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.frozen_pass import Keep, States
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.states import Keep, States
 
 CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell, "lstm": nn.LSTMCell}
 JOINERS = ("identity", "attention")

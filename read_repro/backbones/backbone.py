@@ -1,0 +1,91 @@
+"""T5-like and BERT-like backbones behind one interface.
+
+A *stack* is a pile of transformer layers: T5 has an encoder and a decoder, BERT an encoder. A side network meets a
+backbone in two calls with plain tensors between them: ``frozen_encoder`` / ``frozen_decoder`` run a stack without a
+graph and keep its states, ``logits`` turns a corrected last state into an answer. Methods that change the backbone
+itself use ``encode`` / ``decode``, which do build a graph.
+
+Letters: B batch, S source tokens, T decoder tokens, D width, N layers, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from read_repro.backbones.frozen_pass import Keep, States, run_frozen
+
+Batch = dict[str, Tensor]
+
+
+class Backbone(nn.Module, ABC):
+    """A pre-trained transformer, with every parameter frozen until a method says otherwise.
+
+    ``width`` is D, ``depth`` the number of layers N of each stack, ``size`` the number of its own parameters, ``head``
+    the task head where there is one.
+    """
+
+    model: Any  # a PreTrainedModel: what its parts are called is the architecture's business
+    width: int
+    depth: dict[str, int]
+    head: nn.Linear | None
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model.requires_grad_(False)
+        self.head = None
+        self.size = sum(parameter.numel() for parameter in model.parameters())  # a tied weight counts once
+
+    @abstractmethod
+    def stack(self, name: str) -> Any:
+        """The module that runs a stack."""
+
+    @abstractmethod
+    def layers(self, stack: str) -> Any:
+        """The blocks of a stack, in order."""
+
+    @abstractmethod
+    def attentions(self, stack: str, *, cross: bool = False) -> list[nn.Module]:
+        """The self- (or cross-) attention modules of a stack, in order; the last item of their output is the scores."""
+
+    @abstractmethod
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Word embeddings (B, S) -> (B, S, D)."""
+
+    @abstractmethod
+    def encode(self, batch: Batch, inputs_embeds: Tensor | None = None) -> Tensor:
+        """The encoder's last state (B, S, D); ``inputs_embeds`` (B, S, D) stands for the tokens if given."""
+
+    @abstractmethod
+    def normalise(self, hidden: Tensor) -> Tensor:
+        """A block's output as READ's cell wants it."""
+
+    @abstractmethod
+    def logits(self, state: Tensor, batch: Batch) -> Tensor:
+        """Corrected last state of the last stack -> (B, T, V) on T5, (B, outputs) on BERT."""
+
+    @abstractmethod
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """The training loss of a batch."""
+
+    def open_attention(self, stack: str) -> None:
+        """Let a stack compute its attention in the open: the fused kernels return no scores."""
+        self.stack(stack).set_attn_implementation("eager")
+
+    def frozen_encoder(self, batch: Batch, keep: Keep) -> States:
+        """Run the encoder once, without a graph."""
+        return self._frozen("encoder", lambda: self.encode(batch), keep)
+
+    @torch.no_grad()
+    def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep) -> States:
+        return run_frozen(
+            forward,
+            layers=list(self.layers(stack)),
+            attentions=self.attentions(stack),
+            cross_attentions=self.attentions(stack, cross=True),
+            normalise=self.normalise,
+            keep=keep,
+        )

@@ -1,0 +1,38 @@
+"""The files under ``conf/``, read without Hydra: their names, their content, and what they construct.
+
+For what needs no run: counting parameters, planning memory, listing tasks, and machines on which Hydra is not.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from read_repro.errors import InputError
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+def names(group: str) -> list[str]:
+    """What there is in ``conf/<group>``."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def settings(group: str, name: str) -> dict[str, Any]:
+    """The content of ``conf/<group>/<name>.yaml``.
+
+    Raises:
+        InputError: no such file; the message lists those there are.
+    """
+    if name not in names(group):
+        raise InputError(f"{group}={name} does not exist: choose one of {', '.join(names(group))}")
+    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def construct_shipped(node: Mapping[str, Any], *args: Any) -> Any:
+    """The object that a node of our own files describes; only nodes from ``settings`` belong here."""
+    module, _, name = node["_target_"].rpartition(".")
+    keywords = {key: value for key, value in node.items() if key != "_target_"}
+    return getattr(import_module(module), name)(*args, **keywords)

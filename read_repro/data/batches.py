@@ -1,0 +1,120 @@
+"""From rows to tokens to padded batches of like length, the same for every method."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from read_repro.data.tasks import Row, Task
+
+CHUNK_BATCHES = 50  # sorted by length together: long enough to pad little, short enough to leave the order random
+TOKENIZE_ROWS = 1000  # at a time, so that the tokenizer's own records of a large task are never all held
+IGNORED = -100  # a target id that the loss leaves out
+
+Example = dict[str, np.ndarray | int | float]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of one split's rows, and how many rows were longer than allowed."""
+
+    examples: list[Example]
+    truncated: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Source tokens of each example."""
+        return np.array([len(example["input_ids"]) for example in self.examples])  # type: ignore[arg-type]
+
+
+def encode(
+    task: Task,
+    rows: list[Row],
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    text_to_text: bool,
+    targets: str,
+    max_source_tokens: int,
+) -> Encoded:
+    """Tokenise rows: T5's source and target texts, or the columns as a sentence or a pair (the longer is cut first).
+
+    Rows without a label (to be predicted) give examples without one.
+    """
+    examples: list[Example] = []
+    truncated = 0
+    target_ids = _target_ids(task, tokenizer, targets) if text_to_text else {}
+    for start in range(0, len(rows), TOKENIZE_ROWS):
+        chunk = rows[start : start + TOKENIZE_ROWS]
+        columns = [[row[column] for row in chunk] for column in task.columns]
+        texts = [[task.source(row, targets) for row in chunk]] if text_to_text else columns
+        tokens = tokenizer(*texts, truncation=True, max_length=max_source_tokens)
+        truncated += sum(bool(encoding.overflowing) for encoding in tokens.encodings)
+        for i, row in enumerate(chunk):
+            example: Example = {
+                key: np.array(tokens[key][i], dtype=np.int32)
+                for key in ("input_ids", "token_type_ids")
+                if key in tokens
+            }
+            if "label" in row:
+                example["label"] = row["label"]  # type: ignore[assignment]
+                if text_to_text:
+                    example["target_ids"] = target_ids[task.target(row["label"], targets)]  # type: ignore[arg-type]
+            examples.append(example)
+    return Encoded(examples, truncated)
+
+
+def _target_ids(task: Task, tokenizer: PreTrainedTokenizerBase, targets: str) -> dict[str, np.ndarray]:
+    """Ids of each answer, ending with the end-of-sequence id whatever the tokenizer adds by itself."""
+    ids = {answer: tokenizer(answer)["input_ids"] for answer in task.answers(targets)}
+    end = tokenizer.eos_token_id
+    return {a: np.array(i if i[-1:] == [end] else [*i, end], dtype=np.int32) for a, i in ids.items()}
+
+
+def collate(examples: list[Example], *, pad_id: int) -> dict[str, Tensor]:
+    """Pad to the longest of the batch, on the right.
+
+    Returns:
+        input_ids, attention_mask and, if the tokenizer gives them, token_type_ids (B, S); labels (B,);
+        target_ids (B, T).
+    """
+    batch = {"input_ids": _pad(examples, "input_ids", pad_id)}
+    lengths = torch.tensor([len(example["input_ids"]) for example in examples])  # type: ignore[arg-type]
+    batch["attention_mask"] = (torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]).long()
+    for key, value in (("token_type_ids", 0), ("target_ids", IGNORED)):
+        if key in examples[0]:
+            batch[key] = _pad(examples, key, value)
+    if "label" in examples[0]:
+        batch["labels"] = torch.tensor([example["label"] for example in examples])  # int64, or float32 of floats
+    return batch
+
+
+def _pad(examples: list[Example], key: str, value: int) -> Tensor:
+    rows = [torch.from_numpy(example[key]).long() for example in examples]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+
+
+def length_batches(
+    lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1
+) -> list[list[int]]:
+    """Batches of like length, in an order that is a function of (seed, epoch) alone.
+
+    A permutation is cut into chunks of ``CHUNK_BATCHES`` batches, each chunk sorted by length and cut into batches, and
+    the batches of all chunks shuffled. Rank ``rank`` of ``world`` takes every ``world``-th; the first ones are repeated
+    at the end where the ranks would differ in number.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(lengths))
+    chunks = np.split(order, range(CHUNK_BATCHES * batch_size, len(order), CHUNK_BATCHES * batch_size))
+    in_order = [chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks]
+    batches = [chunk[i : i + batch_size].tolist() for chunk in in_order for i in range(0, len(chunk), batch_size)]
+    shuffled = [batches[i] for i in rng.permutation(len(batches))]
+    missing = -len(shuffled) % world
+    return [shuffled[i % len(shuffled)] for i in range(len(shuffled) + missing)][rank::world]
+
+
+def padding_share(lengths: np.ndarray, batches: list[list[int]]) -> float:
+    """Share of the tokens in the batches that is padding."""
+    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1 - sum(int(lengths[batch].sum()) for batch in batches) / padded

@@ -1,0 +1,192 @@
+"""The one datamodule: a source's rows as batches, the same for every method.
+
+``python -m read_repro.data.datamodule --source local --path <folder>`` prints the sizes of every task's splits.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import yaml
+from torch.utils.data import DataLoader
+from transformers import PreTrainedTokenizerBase
+
+from read_repro.config.files import CONF
+from read_repro.data import metrics, sources
+from read_repro.data.batches import Encoded, collate, encode, length_batches, padding_share
+from read_repro.data.splits import Splits, split
+from read_repro.data.tasks import Task
+from read_repro.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+
+def load(
+    task: Task, *, source: str, path: str | None, train_limit: int | None, tables: sources.Tables | None = None
+) -> Splits:
+    """Read and check, unless ``tables`` were read before, and split."""
+    tables = tables or sources.read(task, source=source, path=path)
+    return split(task, tables, train_limit=train_limit, synthetic=source == "synthetic")
+
+
+class GlueData(pl.LightningDataModule):
+    """A task's three splits as batches.
+
+    After ``setup`` it holds ``sizes``, ``fingerprint``, ``cut``, ``labels``, ``truncated_share`` (of all examples),
+    ``padding_share`` (of the training tokens of epoch 0), ``majority_score`` (on test) and ``steps_per_epoch``.
+    Training order follows the trainer's epoch, so the trainer must ask for the loader anew each epoch
+    (``reload_dataloaders_every_n_epochs=1``); ranks are dealt their batches here (``use_distributed_sampler=False``).
+    Every rank evaluates all of validation and test.
+
+    Args:
+        task: what is read and how it is written.
+        tokenizer: a fast tokenizer with a padding id.
+        text_to_text: T5's texts and targets, rather than sentence pairs with a label.
+        seed: the run's; with the epoch it fixes the order of the training batches.
+        tables: the source's rows, if they were read before.
+        source, path, targets, batch_size, eval_batch_size, max_source_tokens, train_limit: see ``conf/data``.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        source: str,
+        path: str | None,
+        targets: str,
+        batch_size: int,
+        eval_batch_size: int,
+        max_source_tokens: int,
+        train_limit: int | None,
+        text_to_text: bool,
+        seed: int,
+        tables: sources.Tables | None = None,
+    ) -> None:
+        super().__init__()
+        sources.check(
+            source=source,
+            path=path,
+            targets=targets,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            max_source_tokens=max_source_tokens,
+            train_limit=train_limit,
+        )
+        self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
+        self._load = partial(load, task, source=source, path=path, train_limit=train_limit, tables=tables)
+        self._encode = partial(
+            encode,
+            task,
+            tokenizer=tokenizer,
+            text_to_text=text_to_text,
+            targets=targets,
+            max_source_tokens=max_source_tokens,
+        )
+        self._collate = partial(collate, pad_id=int(tokenizer.pad_token_id or 0))
+        self.encoded: dict[str, Encoded] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read, split and tokenise once, whatever stages follow."""
+        if self.encoded:
+            return
+        splits = self._load()
+        self.sizes, self.fingerprint = splits.sizes, splits.fingerprint
+        self.cut, self.labels = splits.cut, splits.labels
+        for name in self.sizes:
+            self.encoded[name] = self._encode(getattr(splits, name))
+        self.truncated_share = sum(e.truncated for e in self.encoded.values()) / sum(self.sizes.values())
+        train = self.encoded["train"].lengths
+        self.padding_share = padding_share(train, length_batches(train, self.batch_size, seed=self.seed, epoch=0))
+        self.majority_score = metrics.majority_score(
+            self.task.metric,
+            [row["label"] for row in splits.train],  # type: ignore[misc]
+            [row["label"] for row in splits.test],  # type: ignore[misc]
+            regression=self.task.regression,
+        )
+        logger.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        lengths = self.encoded["train"].lengths
+        return length_batches(lengths, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that one rank sees in an epoch."""
+        return len(self._batches(0))
+
+    def train_dataloader(self) -> DataLoader:
+        """The batches of the trainer's current epoch (0 without a trainer)."""
+        return self._loader("train", self._batches(self.trainer.current_epoch if self.trainer else 0))
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation, shortest examples first; the labels travel in the batches."""
+        return self._loader("validation", self._by_length("validation"))
+
+    def test_dataloader(self) -> DataLoader:
+        """Test, shortest examples first; the labels travel in the batches."""
+        return self._loader("test", self._by_length("test"))
+
+    def single_examples(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Training examples one at a time, in an order of the run's seed: what LST's pruning is computed on."""
+        order = torch.randperm(self.sizes["train"], generator=torch.Generator().manual_seed(self.seed))
+        return iter(self._loader("train", [[index] for index in order.tolist()]))
+
+    def longest_batch(self) -> dict[str, torch.Tensor]:
+        """The ``batch_size`` longest training examples: the same batch for every method, seed and epoch."""
+        return next(iter(self._loader("train", [self._by_length_order("train")[-self.batch_size :]])))
+
+    def _by_length_order(self, name: str) -> list[int]:
+        return np.argsort(self.encoded[name].lengths, kind="stable").tolist()
+
+    def _by_length(self, name: str) -> list[list[int]]:
+        order = self._by_length_order(name)
+        return [order[i : i + self.eval_batch_size] for i in range(0, len(order), self.eval_batch_size)]
+
+    def _loader(self, name: str, batches: list[list[int]]) -> DataLoader:
+        return DataLoader(
+            self.encoded[name].examples,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=self._collate,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+
+def read_tasks(folder: Path = CONF / "task") -> Iterator[Task]:
+    """The tasks of a config folder, by name, without Hydra."""
+    for file in sorted(folder.glob("*.yaml")):
+        keywords = yaml.safe_load(file.read_text(encoding="utf-8"))
+        yield Task(**{key: value for key, value in keywords.items() if key != "_target_"})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the sizes of every task's splits for a source."""
+    parser = argparse.ArgumentParser(prog="python -m read_repro.data.datamodule", description=main.__doc__)
+    parser.add_argument("--source", choices=sources.SOURCES, default="hub")
+    parser.add_argument("--path", help="folder of a local source, or the hub's repository", default=None)
+    parser.add_argument("--task", help="only this one", default=None)
+    parser.add_argument("--conf", type=Path, default=CONF, help="config folder (default: that of this checkout)")
+    options = parser.parse_args(arguments)
+    path = options.path or ("nyu-mll/glue" if options.source == "hub" else None)
+    tasks = [task for task in read_tasks(options.conf / "task") if options.task in (None, task.name)]
+    print(f"{'task':<6}{'train':>10}{'validation':>12}{'test':>10}  note")
+    try:
+        for task in tasks:
+            found = load(task, source=options.source, path=path, train_limit=None)
+            counts = "{train:>10,}{validation:>12,}{test:>10,}".format(**found.sizes)
+            print(f"{task.name:<6}{counts}  {'; '.join(found.labels) or 'whole'}")
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

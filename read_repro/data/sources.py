@@ -1,0 +1,191 @@
+"""Where examples come from: the hub, a local folder or our generator, read and checked once, before torch is imported.
+
+A local folder holds ``<task>/<file>.<parquet|jsonl|csv|tsv>`` in the hub's columns, one file a split. CSV and TSV
+have a header and the usual double quotes. Examples are counted from 1, a header not counted.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from read_repro.data.tasks import TARGETS, Row, Task
+from read_repro.errors import InputError
+from read_repro.hub import WAYS_OUT, hub_reachable
+
+SOURCES = ("hub", "local", "synthetic")
+SYNTHETIC_SEED = 42  # of the data, whatever the run's seed, as for the splits
+
+Tables = dict[str, list[Row]]  # the rows of each file a task names: "train", "validation_matched", ...
+
+
+def check(
+    *,
+    source: str,
+    path: str | None,
+    targets: str,
+    batch_size: int,
+    eval_batch_size: int,
+    max_source_tokens: int,
+    train_limit: int | None,
+) -> None:
+    """Refuse what ``conf/data`` cannot mean, before anything is read."""
+    if source not in SOURCES:
+        raise InputError(f"data.source={source} is unknown; allowed: {', '.join(SOURCES)}")
+    if source == "local" and not path:
+        raise InputError("data=local needs data.path=<folder>, holding <task>/train.parquet and so on")
+    if targets not in TARGETS:
+        raise InputError(f"data.targets={targets} is unknown; allowed: {', '.join(TARGETS)}")
+    sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "max_source_tokens": max_source_tokens}
+    for name, value in {**sizes, "train_limit": train_limit}.items():
+        if value is not None and value < 1:
+            raise InputError(f"data.{name}={value}: want a whole number of at least 1")
+
+
+def read(task: Task, *, source: str, path: str | None) -> Tables:
+    """Read every file that the task names, and check each row.
+
+    Args:
+        task: names the files, the columns and the labels allowed.
+        source: one of ``SOURCES``.
+        path: the hub's repository, or the local folder; unused by ``synthetic``.
+
+    Raises:
+        InputError: naming file, example and column, and what is allowed.
+    """
+    readers: dict[str, Callable[[Task, str], dict[str, tuple[str, list[dict]]]]] = {
+        "hub": _read_hub,
+        "local": _read_local,
+        "synthetic": _read_synthetic,
+    }
+    raw = readers[source](task, path or "")
+    tables = {name: check_rows(task, rows, file=file) for name, (file, rows) in raw.items()}
+    _check_split(task, {split: (raw[name][0], len(tables[name])) for split, name in task.files.items()})
+    return tables
+
+
+def check_rows(task: Task, rows: Iterable[dict], *, file: str) -> list[Row]:
+    """Keep the task's columns of each row, labels as ``int`` (class) or ``float``, or say what is wrong and where."""
+    checked = []
+    for number, row in enumerate(rows, start=1):
+        if None in row:
+            raise InputError(f"{file}, example {number}: more fields than columns; quote a text that holds a separator")
+        for column in (*task.columns, "label"):
+            if column not in row:
+                columns = ", ".join((*task.columns, "label"))
+                raise InputError(f"{file}, example {number}: no column {column}; task {task.name} reads {columns}")
+        for column in task.columns:
+            if not isinstance(row[column], str) or not row[column].strip():
+                raise InputError(f"{file}, example {number}, column {column}: {row[column]!r}; want a text, not empty")
+        texts: Row = {column: row[column] for column in task.columns}
+        checked.append({**texts, "label": _label(task, row["label"], f"{file}, example {number}, column label")})
+    if not checked:
+        raise InputError(f"{file}: no examples; want at least one")
+    return checked
+
+
+def _label(task: Task, given: object, where: str) -> int | float:
+    """CSV brings labels as text and JSON may bring whole floats, so only the value counts."""
+    try:
+        value = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        value = float("nan")
+    if task.regression:
+        low, high = task.bounds
+        if not low <= value <= high:
+            raise InputError(f"{where}: {given!r}; want a number from {low:g} to {high:g}")
+        return value
+    if value not in range(len(task.classes)):
+        allowed = ", ".join(f"{i} ({name})" for i, name in enumerate(task.classes))
+        raise InputError(f"{where}: {given!r}; allowed: {allowed}")
+    return int(value)
+
+
+def _check_split(task: Task, counts: dict[str, tuple[str, int]]) -> None:
+    """Every split must get a row; said here because splitting itself needs torch."""
+    file, rows = counts["train"]
+    if task.split == "hold_out_train" and rows <= (task.hold_out or 0):
+        raise InputError(f"{file}: {rows:,} examples; {task.hold_out:,} become validation, so want more than that")
+    file, rows = counts["validation"]
+    if task.split == "halve_validation" and rows < 2:
+        raise InputError(f"{file}: {rows} example; it is halved into validation and test, so want at least 2")
+
+
+def _read_local(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
+    if not path or not Path(path).is_dir():
+        raise InputError(
+            f"data.path={path or None} is no folder; want one that holds {task.name}/train.parquet and so on"
+        )
+    return {name: _read_file(_find(Path(path) / task.name, name)) for name in task.files.values()}
+
+
+def _find(folder: Path, name: str) -> Path:
+    # One explicit file a split: inferred from a folder, GLUE's two MNLI validation files are merged into one, silently.
+    found = sorted(p for p in folder.iterdir() if p.stem == name) if folder.is_dir() else []
+    if len(found) == 1 and found[0].suffix in _FORMATS:
+        return found[0]
+    came = ", ".join(p.name for p in found) or "nothing of that name"
+    raise InputError(f"{folder}: {came}; want exactly one of {', '.join(name + suffix for suffix in _FORMATS)}")
+
+
+def _read_file(file: Path) -> tuple[str, list[dict]]:
+    from pyarrow.lib import ArrowException
+
+    try:
+        return str(file), _FORMATS[file.suffix](file)
+    except (OSError, ValueError, csv.Error, ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file} cannot be read as {file.suffix[1:]}: {reason}") from error
+
+
+def _parquet(file: Path) -> list[dict]:
+    from pyarrow.parquet import read_table
+
+    with file.open("rb") as stream:
+        return read_table(stream).to_pylist()
+
+
+def _jsonl(file: Path) -> list[dict]:
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    if not all(isinstance(row, dict) for row in rows):
+        raise ValueError("want one JSON object a line")
+    return rows
+
+
+def _separated(delimiter: str) -> Callable[[Path], list[dict]]:
+    def rows(file: Path) -> list[dict]:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            return list(csv.DictReader(lines, delimiter=delimiter, strict=True))
+
+    return rows
+
+
+_FORMATS: dict[str, Callable[[Path], list[dict]]] = {
+    ".parquet": _parquet,
+    ".jsonl": _jsonl,
+    ".csv": _separated(","),
+    ".tsv": _separated("\t"),
+}
+
+
+def _read_synthetic(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
+    from read_repro.data.synthetic import generate
+
+    tables = generate(task.name, seed=SYNTHETIC_SEED)
+    return {name: (f"synthetic {task.name} {name}", tables[name]) for name in task.files.values()}
+
+
+def _read_hub(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
+    """Official test files are never read: their labels are -1."""
+    import datasets
+    from huggingface_hub import constants
+
+    offline = not hub_reachable()
+    if offline:  # then only the local cache is looked at; the flags are read at each call
+        datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        tables = {name: datasets.load_dataset(path, task.name, split=name) for name in task.files.values()}
+    except (OSError, ValueError) as error:
+        reason = "the hub cannot be reached and it is not in the local cache" if offline else str(error).split("\n")[0]
+        raise InputError(f"{path} ({task.name}): {reason}; {WAYS_OUT}") from error
+    return {name: (f"{path} {task.name} {name}", table.to_list()) for name, table in tables.items()}

@@ -1,0 +1,83 @@
+"""The splits of section 3.2: GLUE's test labels are not public, so validation and test come from what is.
+
+- ``halve_validation`` (CoLA, MRPC, STS-B): the first half of the permuted validation file is validation, the rest test.
+- ``hold_out_train`` (QNLI, QQP, SST-2): the first rows of the permuted training file are validation, the others train;
+  the validation file is test, in its own order.
+- ``keep`` (MNLI): each split has its file; mismatched is validation, matched is test.
+
+The permutation is ``torch.randperm`` of a generator seeded with 42 whatever the run's seed, as Compacter and LST do.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+import torch
+
+from read_repro.data.sources import Tables
+from read_repro.data.tasks import Row, Task
+
+PERMUTATION_SEED = 42
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The rows of a run: three splits, the sha256 of their content, whether they differ from the full data, and why."""
+
+    train: list[Row]
+    validation: list[Row]
+    test: list[Row]
+    fingerprint: str
+    cut: bool
+    labels: tuple[str, ...]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows in each split."""
+        return {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)}
+
+
+def split(task: Task, tables: Tables, *, train_limit: int | None, synthetic: bool = False) -> Splits:
+    """Apply the task's rule, then keep the first ``train_limit`` rows of a permutation of train."""
+    parts = _by_rule(task, tables)
+    full = len(parts["train"])
+    labels = ["synthetic data"] if synthetic else _cut_labels(task, {name: len(rows) for name, rows in parts.items()})
+    if train_limit is not None:
+        parts["train"] = [parts["train"][i] for i in permutation(full)[:train_limit]]
+        labels.append(f"train_limit={train_limit}" + (f" (all {full:,} used)" if train_limit >= full else ""))
+    sizes = {name: len(rows) for name, rows in parts.items()}
+    cut = bool(task.official) and sizes != task.official
+    return Splits(**parts, fingerprint=_fingerprint(parts), cut=cut, labels=tuple(labels))
+
+
+def permutation(rows: int) -> list[int]:
+    """The one fixed order of ``rows`` indices."""
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(PERMUTATION_SEED)).tolist()
+
+
+def _by_rule(task: Task, tables: Tables) -> dict[str, list[Row]]:
+    files = {name: tables[file] for name, file in task.files.items()}
+    if task.split == "halve_validation":
+        rows = files["validation"]
+        order, half = permutation(len(rows)), len(rows) // 2
+        files |= {"validation": [rows[i] for i in order[:half]], "test": [rows[i] for i in order[half:]]}
+    if task.split == "hold_out_train":
+        rows = files["train"]
+        order = permutation(len(rows))
+        held, kept = order[: task.hold_out], order[task.hold_out :]
+        files |= {"train": [rows[i] for i in kept], "validation": [rows[i] for i in held], "test": files["validation"]}
+    return files
+
+
+def _cut_labels(task: Task, sizes: dict[str, int]) -> list[str]:
+    other = [f"{name} {sizes[name]:,} of {rows:,} rows" for name, rows in task.official.items() if sizes[name] != rows]
+    return [f"cut data: {', '.join(other)}"] if other else []
+
+
+def _fingerprint(parts: dict[str, list[Row]]) -> str:
+    digest = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        digest.update(f"{name}\n".encode())
+        for row in parts[name]:
+            digest.update(json.dumps(list(row.values())).encode() + b"\n")
+    return digest.hexdigest()

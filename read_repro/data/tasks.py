@@ -1,0 +1,117 @@
+"""A GLUE task: which columns are read, how an example and its answer are written as text, what scores it (section 3.2).
+
+The numbers and words of each task stand in ``conf/task/<name>.yaml``; a new task is one more such file.
+Text formats: Raffel et al. 2020, arXiv 1910.10683, appendix D (``words``); Sung et al. 2022, arXiv 2206.06522, as their
+code runs it (``digits``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from read_repro.errors import InputError
+
+Row = dict[str, str | int | float]  # a task's text columns and its "label"
+SPLIT_RULES = ("keep", "halve_validation", "hold_out_train")
+TARGETS = ("words", "digits")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One task as plain values; an empty ``classes`` means regression.
+
+    Args:
+        name: the folder of the task in a local source and its configuration on the hub.
+        columns: the text columns, in the order in which an encoder reads them as a pair.
+        classes: class names in the order of their ids.
+        words: T5's label word of each class.
+        text: T5's source text, a format string over ``columns``.
+        lst_text: the source text with ``targets="digits"`` where LST's differs from T5's.
+        metric: a name that ``read_repro.data.metrics.score`` knows.
+        split: one of ``SPLIT_RULES``, see ``read_repro.data.splits``.
+        files: which file of the source stands for ``train``, ``validation`` and, where the rule takes one, ``test``.
+        official: rows in each split of the full data, after splitting; empty if there is no such figure.
+        hold_out: rows of train that become validation (rule ``hold_out_train``).
+        bounds: lowest and highest value of a regression label.
+        step: grid on which ``targets="words"`` writes a regression label.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    words: tuple[str, ...]
+    text: str
+    metric: str
+    split: str
+    files: Mapping[str, str]
+    official: Mapping[str, int] = field(default_factory=dict)
+    lst_text: str | None = None
+    hold_out: int | None = None
+    bounds: tuple[float, ...] = ()
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        """Turn Hydra's containers into plain ones and check what the fields promise each other."""
+        for key in ("columns", "classes", "words", "bounds"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        for key in ("files", "official"):
+            object.__setattr__(self, key, dict(getattr(self, key)))
+        if self.split not in SPLIT_RULES:
+            raise InputError(f"task {self.name}: split={self.split} is unknown; allowed: {', '.join(SPLIT_RULES)}")
+        if len(self.words) != len(self.classes):
+            raise InputError(
+                f"task {self.name}: {len(self.words)} words for {len(self.classes)} classes; one word each"
+            )
+        if self.regression and (len(self.bounds) != 2 or not self.step):
+            raise InputError(f"task {self.name}: a task without classes needs bounds: [low, high] and step")
+        wanted = {"train", "validation"} | ({"test"} if self.split == "keep" else set())
+        if set(self.files) != wanted:
+            raise InputError(
+                f"task {self.name}: files names {sorted(self.files)}, split={self.split} takes {sorted(wanted)}"
+            )
+        if self.split == "hold_out_train" and not self.hold_out:
+            raise InputError(f"task {self.name}: split=hold_out_train needs hold_out, the rows of train to hold out")
+
+    @property
+    def regression(self) -> bool:
+        """Whether the label is a number rather than a class."""
+        return not self.classes
+
+    @property
+    def outputs(self) -> int:
+        """Width of a task head: one logit a class, or one number."""
+        return len(self.classes) or 1
+
+    def source(self, row: Row, targets: str = "words") -> str:
+        """Text that T5 reads, with the task's name in front."""
+        template = self.lst_text if targets == "digits" and self.lst_text else self.text
+        return template.format(**row)
+
+    def target(self, label: int | float, targets: str) -> str:
+        """Text that T5 is to write.
+
+        ``words``: the class's word, or the number at the nearest multiple of ``step``; ``digits``: the class's id, or
+        the number to one decimal. Halves go to the even neighbour, as they do in both papers' code.
+        """
+        if not self.regression:
+            return self.words[int(label)] if targets == "words" else str(int(label))
+        per_unit = self._per_unit(targets)
+        return f"{round(label * per_unit) / per_unit:.1f}"
+
+    def answers(self, targets: str) -> tuple[str, ...]:
+        """Every text that ``target`` can return, in ascending order of id or number."""
+        if not self.regression:
+            return tuple(self.target(label, targets) for label in range(len(self.classes)))
+        low, high = (round(bound * self._per_unit(targets)) for bound in self.bounds)
+        return tuple(f"{tick / self._per_unit(targets):.1f}" for tick in range(low, high + 1))
+
+    def value(self, text: str) -> int | float:
+        """Class id or number that an answer stands for, whichever of ``TARGETS`` wrote it."""
+        if self.regression:
+            return float(text)
+        for targets in TARGETS:
+            if text in self.answers(targets):
+                return self.answers(targets).index(text)
+        raise InputError(f"task {self.name}: {text!r} is no answer; allowed: {', '.join(self.words)}, or a class id")
+
+    def _per_unit(self, targets: str) -> int:
+        return round(1 / self.step) if targets == "words" and self.step else 10

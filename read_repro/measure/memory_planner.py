@@ -1,0 +1,228 @@
+"""Plans the peak memory of a method on a backbone of any size: our own classes, run on fake tensors, on a CPU.
+
+The model is built on the meta device, turned into fake tensors (which have a shape and no content), and taken through
+two training steps, since the optimiser's state exists only from the first step's end, or through one forward pass
+without gradients. Fused kernels' workspaces, the CUDA context and fragmentation are not modelled.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import yaml
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from read_repro.errors import InputError
+from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
+from read_repro.measure.parameters import count
+from read_repro.methods.base import Method
+from read_repro.methods.from_conf import METHODS, load_method, shape_of
+from read_repro.records.naming import show
+from read_repro.records.store import SCHEMA, write_json
+
+PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
+SIZES = ("batch_size", "source_tokens", "target_tokens")
+ATTENTIONS = ("eager", "sdpa")
+CLIP = 1.0  # conf/trainer/default.yaml's; its value costs no byte
+BYTES_PER_GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is planned: names as in ``conf/``, sizes in examples and tokens, ``changes`` to the method's keywords."""
+
+    backbone: str = ""
+    method: str = ""
+    batch_size: int = 48  # the paper's, section 3.3
+    source_tokens: int = 128
+    target_tokens: int = 2  # a label word and the end of sequence
+    phase: str = "train"
+    attention: str = "eager"
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.backbone or not self.method:
+            raise InputError("give backbone=... and method=..., as in: backbone=t5-3b method=read batch_size=48")
+        if self.phase not in PEAK_KEYS:
+            raise InputError(f"phase={self.phase}: choose train or infer")
+        if self.attention not in ATTENTIONS:
+            raise InputError(f"attention={self.attention}: choose eager or sdpa")
+        for key in SIZES:
+            if not isinstance(value := getattr(self, key), int) or value < 1:
+                raise InputError(f"{key}={value}: a whole number of at least 1 is needed")
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What differs from the config files and from the paper's batch."""
+        own = {key: getattr(self, key) for key in (*SIZES, "attention")}
+        return {**self.changes, **{key: value for key, value in own.items() if value != DEFAULTS[key]}}
+
+    @property
+    def path(self) -> Path:
+        """The record's place below ``results/planned``."""
+        pairs = {**self.setting, **({"phase": self.phase} if self.phase != "train" else {})}
+        return Path(self.backbone, "".join([self.method, *(f",{k}={show(v)}" for k, v in pairs.items()), ".json"]))
+
+
+EVERYTHING = [
+    "backbone=t5-small,t5-base,t5-large,t5-3b",
+    f"method={','.join(METHODS)}",
+    "phase=train,infer",
+]
+DEFAULTS = {f.name: f.default for f in fields(Plan)}
+
+
+def build(plan: Plan) -> Method:
+    """The planned method on the meta device."""
+    backbone = shape_of(plan.backbone)
+    if plan.attention == "eager":
+        for stack in backbone.depth:
+            backbone.open_attention(stack)
+    with torch.device("meta"):
+        return load_method(plan.method, backbone, **plan.changes)
+
+
+def materialise(model: nn.Module) -> None:
+    """Turn meta tensors into those of the mode that is open; tied weights stay tied, frozen ones frozen."""
+    made: dict[int, Tensor] = {}
+    for module in model.modules():
+        for own in cast(tuple[dict[str, Tensor | None], ...], (module._parameters, module._buffers)):
+            for name, tensor in own.items():
+                if tensor is not None and tensor.is_meta:
+                    own[name] = made.setdefault(id(tensor), _allocated(tensor))
+
+
+def _allocated(tensor: Tensor) -> Tensor:
+    empty = torch.empty(tensor.shape, dtype=tensor.dtype)
+    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def make_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> dict[str, Tensor]:
+    """A full batch without padding; its ids are all one."""
+    source = torch.ones(batch_size, source_tokens, dtype=torch.long)
+    targets = torch.ones(batch_size, target_tokens, dtype=torch.long)
+    labels = torch.zeros(batch_size, dtype=torch.long)
+    return {"input_ids": source, "attention_mask": torch.ones_like(source), "target_ids": targets, "labels": labels}
+
+
+def train_step(method: Method, optimizer: torch.optim.Optimizer, batch: dict[str, Tensor]) -> Tensor:
+    """One step in Lightning's order, in which the last step's gradients live until the forward pass is over."""
+    loss = method.backbone.loss(method(batch), batch)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(method.trainable().values(), CLIP, foreach=True)
+    optimizer.step()
+    return loss.detach()
+
+
+def count_training(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
+    """Bytes by category at the peak of two training steps, whatever kind of tensors ``method`` and ``batch`` hold."""
+    optimizer = method.configure_optimizers()["optimizer"]
+    for group in optimizer.param_groups:
+        group["foreach"] = True  # the default on CUDA, but not on the CPU
+    method.train()
+    with CudaLike(), Ledger(method, batch.values()) as ledger:
+        for _ in range(2):
+            train_step(method, optimizer, batch)
+            for state in optimizer.state.values():
+                for value in state.values():
+                    ledger.mark(value, "optimizer")
+    return ledger.peak()
+
+
+def count_inference(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
+    """Bytes by category at the peak of one forward pass without gradients, of the merged method."""
+    method.eval()
+    with torch.no_grad(), CudaLike(), Ledger(method, batch.values()) as ledger:
+        method(batch)
+    return ledger.peak()
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """The planner's record of a plan."""
+    method = build(plan)
+    sizes = count(method)
+    if plan.phase == "infer":
+        method.merge()
+    with FakeTensorMode():
+        materialise(method)
+        batch = make_batch(**{key: getattr(plan, key) for key in SIZES})
+        parts = (count_training if plan.phase == "train" else count_inference)(method, batch)
+    return {
+        "schema": SCHEMA,
+        "kind": "planned",
+        "backbone": plan.backbone,
+        "method": plan.method,
+        "setting": plan.setting,
+        "phase": plan.phase,
+        **{key: getattr(plan, key) for key in (*SIZES, "attention")},
+        "metrics": {
+            PEAK_KEYS[plan.phase]: sum(parts.values()) / BYTES_PER_GIB,
+            **{f"memory/{name}_gib": size_bytes / BYTES_PER_GIB for name, size_bytes in parts.items()},
+            **sizes,
+        },
+        "labels": ["planned", "fp32", f"{plan.attention} attention", "AdamW foreach"],
+    }
+
+
+def describe(plan: Plan, record: Mapping[str, Any]) -> str:
+    """The peak in one line, then its parts."""
+    metrics = record["metrics"]
+    parts = [f"  {name:<12}{metrics[f'memory/{name}_gib']:8.3f}" for name in CATEGORIES]
+    return "\n".join(
+        [
+            f"peak {metrics[PEAK_KEYS[plan.phase]]:.2f} GiB",
+            *parts,
+            f"planned: {plan.method} on {plan.backbone}, phase={plan.phase}, batch {plan.batch_size}, "
+            f"{plan.source_tokens} + {plan.target_tokens} tokens, {', '.join(record['labels'][1:])}",
+        ]
+    )
+
+
+def parse(arguments: Sequence[str]) -> list[dict[str, Any]]:
+    """``key=value`` arguments as keywords of `Plan`; a comma makes several plans: ``phase=train,infer``."""
+    allowed = (*(name for name in DEFAULTS if name != "changes"), "method.<its setting>")
+    choices: dict[str, list[Any]] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or (key not in allowed and not key.startswith("method.")):
+            raise InputError(f"{argument} is not understood: give key=value with key one of {', '.join(allowed)}")
+        choices[key] = [yaml.safe_load(value) for value in text.split(",")]
+    return [_keywords(dict(zip(choices, values, strict=True))) for values in product(*choices.values())]
+
+
+def _keywords(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    changes = {key.removeprefix("method."): value for key, value in pairs.items() if key.startswith("method.")}
+    return {key: value for key, value in pairs.items() if "." not in key} | {"changes": changes}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the plans asked for or, with ``--write``, write the records that are not there yet."""
+    parser = argparse.ArgumentParser(prog="python -m read_repro.measure.memory_planner", description=main.__doc__)
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="backbone=t5-3b method=read batch_size=48 ...")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="results/planned; all T5s and methods unless named")
+    options = parser.parse_args(arguments)
+    try:
+        defaults = EVERYTHING if options.write else []
+        for plan in [Plan(**keywords) for keywords in parse([*defaults, *options.settings])]:
+            if options.write is None:
+                print(describe(plan, planned(plan)))
+            elif not (path := options.write / plan.path).exists():
+                record = planned(plan)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, record)
+                print(path, f"{record['metrics'][PEAK_KEYS[plan.phase]]:.2f} GiB", flush=True)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

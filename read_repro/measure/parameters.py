@@ -1,0 +1,181 @@
+"""How many parameters a method trains, counted as the paper counts them; and, as a command, its tables' counts.
+
+The paper's percentages are those of a T5 whose lm_head is counted apart from its embedding (247,577,856 parameters for
+T5-base); transformers ties the two (222,903,552). Both percentages are reported; a BERT-like task head, which every
+method trains alike, is counted apart.
+
+``python -m read_repro.measure.parameters`` builds every method as shipped on the meta device (shapes without numbers),
+and prints the parameter columns of Tables 1 and 2, ours beside the paper's.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from read_repro.backbones.backbone import Backbone
+from read_repro.backbones.t5 import T5Backbone
+from read_repro.config.files import names
+from read_repro.methods.base import Method
+from read_repro.methods.from_conf import load_method, shape_of
+
+PAPER = Path(__file__).parent.parent / "paper"
+BACKBONES = ("t5-base", "t5-large")
+
+NOTES = {
+    "full": "100 by definition; the tied weights are {percent_of_untied:.2f}% of the paper's count.",
+    "lst": "Not reproduced: the paper does not say which side network it counts. This one, a ladder at every layer and "
+    "the authors' width (r = 8), is the nearest; the authors' own, which drops every fourth layer, is lst_9x9 below.",
+    "unrolled t5-base": "As the paper counts. Without `weight_hh`, which gets no gradient when nothing is recurrent, "
+    "it is {live:.2f}%.",
+    "unrolled t5-large": "Not reproduced: T5-large has 24 layers, so 24 cells and projections. 6.4 is 20 times 0.32, "
+    "as 9.6 is 12 times 0.80. Without `weight_hh`, which gets no gradient when nothing is recurrent, it is "
+    "{live:.2f}%.",
+}
+
+
+def paper_size(backbone: Backbone) -> int | None:
+    """The paper's count of a T5's parameters, its output layer counted apart from the embedding."""
+    if not isinstance(backbone, T5Backbone):
+        return None
+    return backbone.size + backbone.model.get_parameter("shared.weight").numel()
+
+
+def count(method: Method) -> dict[str, float | None]:
+    """``params/trainable`` (without the task head), ``params/head``, ``params/backbone`` and both percentages.
+
+    Full-tuning's percentage is 100 by definition, under either count.
+    """
+    head = method.backbone.head
+    head_size = 0 if head is None else sum(parameter.numel() for parameter in head.parameters())
+    trainable = sum(parameter.numel() for parameter in method.trainable().values()) - head_size
+    size, paper = method.backbone.size, paper_size(method.backbone)
+    everything = trainable == size
+    return {
+        "params/trainable": trainable,
+        "params/head": head_size,
+        "params/backbone": size,
+        "params/percent": 100 * trainable / size,
+        "params/percent_paper": None if paper is None else 100.0 if everything else 100 * trainable / paper,
+    }
+
+
+def build_on_meta(method: str, backbone: str, changes: Mapping[str, Any]) -> Method:
+    """A method on a T5 of ``conf/backbone``, both as shipped, without weights."""
+    with torch.device("meta"):
+        return load_method(method, shape_of(backbone), **changes)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: a shipped method on a backbone, and the percentage as the paper prints it, if it does."""
+
+    method: str
+    backbone: str
+    printed: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A row and what was counted: the number of trained parameters and both percentages."""
+
+    row: Row
+    trainable: int
+    percent_paper: float
+    percent_tied: float
+    note: str | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether ours, rounded to the paper's digits, is what the paper prints (or it prints nothing)."""
+        printed = self.row.printed
+        if printed is None:
+            return True
+        digits = len(printed.partition(".")[2])
+        return f"{self.percent_paper:.{digits}f}" == printed
+
+
+def counted(row: Row) -> Counted:
+    """Build a row's method and count."""
+    method = build_on_meta(row.method, row.backbone, row.changes)
+    sizes = {key.removeprefix("params/"): float(value or 0) for key, value in count(method).items()}
+    trainable = int(sizes["trainable"])
+    return Counted(row, trainable, sizes["percent_paper"], sizes["percent"], _note(row, method, trainable))
+
+
+def _note(row: Row, method: Method, trainable: int) -> str | None:
+    untied = paper_size(method.backbone)
+    assert untied is not None
+    if row.printed is None:
+        return None
+    if row.changes.get("recurrent") is False:
+        idle = sum(weight.numel() for name, weight in method.trainable().items() if name.endswith("weight_hh"))
+        return NOTES[f"unrolled {row.backbone}"].format(live=100 * (trainable - idle) / untied)
+    if row.method in NOTES:
+        return NOTES[row.method].format(percent_of_untied=100 * trainable / untied)
+    return None
+
+
+def table1() -> list[Row]:
+    """Table 1's methods on both backbones, as far as they are shipped."""
+    rows = _read("table1.csv")
+    printed = {(row["method"], row["backbone"]): row["trainable_params_pct"] for row in rows}
+    methods = [method for method in dict.fromkeys(row["method"] for row in rows) if method in names("method")]
+    return [Row(method, backbone, printed.get((method, backbone))) for backbone in BACKBONES for method in methods]
+
+
+def table2() -> list[Row]:
+    """Table 2: READ with and without recurrence."""
+    return [
+        Row("read", row["backbone"], row["trainable_params_pct"], {"recurrent": row["recurrence"] == "true"})
+        for row in _read("table2.csv")
+    ]
+
+
+def lst_presets() -> list[Row]:
+    """What LST's authors ran, as shipped; the paper prints no percentage for them."""
+    presets = [name for name in names("method") if name.endswith("_lst") or name.startswith("lst_")]
+    return [Row(name, backbone) for backbone in BACKBONES for name in presets]
+
+
+def _read(name: str) -> list[dict[str, str]]:
+    with (PAPER / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def render(title: str, rows: Iterable[Counted]) -> str:
+    """A table as text, its notes below."""
+    notes: list[str] = []
+    lines = [
+        title,
+        f"{'method':<24} {'backbone':<9} {'trainable':>12} {'ours %':>8} {'paper %':>8} {'of tied %':>10}",
+    ]
+    for item in rows:
+        if item.note is not None and item.note not in notes:
+            notes.append(item.note)
+        marks = ("" if item.agrees else " differs") + (f" [{notes.index(item.note) + 1}]" if item.note else "")
+        changes = "".join(f" {key}={str(value).lower()}" for key, value in item.row.changes.items())
+        lines.append(
+            f"{item.row.method + changes:<24} {item.row.backbone:<9} {item.trainable:>12,} {item.percent_paper:>8.3f} "
+            f"{item.row.printed or '-':>8} {item.percent_tied:>10.3f}{marks}"
+        )
+    return "\n".join([*lines, *(f"[{number}] {note}" for number, note in enumerate(notes, start=1))])
+
+
+def main() -> None:
+    print("ours %: of the count with lm_head apart, as the paper counts; of tied %: of transformers' count.\n")
+    tables = {
+        "Table 1: trainable parameters": table1(),
+        "Table 2: READ with and without recurrence": table2(),
+        "As LST's authors ran the baselines (arXiv 2206.06522)": lst_presets(),
+    }
+    for title, rows in tables.items():
+        print(render(title, map(counted, rows)), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""LST's side network of one stack: narrow blocks of the backbone's own architecture, with ladders between.
+
+The equations are in ``read_repro.methods.lst``. Letters: B batch, T tokens of the stack, S source tokens, D width, d
+side width, N layers. Layers count from 0 here, as in the code of a backbone: block i writes state i + 1.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.masking_utils import create_bidirectional_mask, create_causal_mask
+from transformers.models.bert.modeling_bert import BertLayer
+from transformers.models.t5.modeling_t5 import T5Block, T5LayerFF, T5LayerNorm, T5LayerSelfAttention
+
+from read_repro.backbones.backbone import Backbone
+from read_repro.methods.lst_pruning import Importance, Kept, Step, choose, transplant, weight_of
+
+
+class SideStack(nn.Module, ABC):
+    """States (N + 1, B, T, D) of a frozen pass -> (B, T, d).
+
+    Args:
+        config: the stack's own; those of its ``sizes`` are divided by ``reduction``.
+        reduction: D / d, rounded down.
+        kept: the layers that have a side block, ascending.
+        temperature: of the gates.
+    """
+
+    sizes: tuple[str, ...]  # names in the configuration, the width first
+
+    def __init__(
+        self, config: Any, *, width: int, depth: int, reduction: int, kept: Sequence[int], temperature: float
+    ) -> None:
+        super().__init__()
+        self.config = deepcopy(config)
+        for size in self.sizes:
+            setattr(self.config, size, getattr(config, size) // reduction)
+        self.temperature, self.width = temperature, getattr(self.config, self.sizes[0])
+        self.first = nn.Linear(width, self.width)
+        self.down = nn.ModuleDict({str(layer): nn.Linear(width, self.width) for layer in kept})
+        self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in range(depth))
+        self.blocks = nn.ModuleDict()
+
+    @staticmethod
+    @abstractmethod
+    def steps(block: Any) -> list[Step]:
+        """A block's modules in the order of the data, as ``read_repro.methods.lst_pruning`` wants them."""
+
+    def ladder(self, layer: str, side: Tensor, hidden: Tensor) -> Tensor:
+        """What a side block reads, (B, T, d): the side state, mixed with the output of its own backbone block."""
+        mu = torch.sigmoid(self.gates[int(layer)] / self.temperature)
+        return mu * side + (1 - mu) * self.down[layer](hidden[int(layer) + 1])
+
+    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor) -> Tensor:
+        """Fill the blocks from the backbone's, also walking over dropped ones; returns what is kept behind the last."""
+        sizes = [len(weight_of(step[0])) for step in self.steps(next(iter(self.blocks.values())))]
+        for layer, block in enumerate(backbone.layers(stack)):
+            kept = choose(self.steps(block), sizes, importance, stream)
+            stream = kept[-1].rows
+            if str(layer) in self.blocks:
+                transplant(self.steps(block), self.steps(self.blocks[str(layer)]), kept)
+        return stream
+
+
+class T5Side(SideStack):
+    """A pile of stock T5 blocks; the first has the relative position table that all share, as in T5."""
+
+    sizes = ("d_model", "d_ff", "d_kv")
+
+    def __init__(self, config: Any, *, kept: Sequence[int], **settings: Any) -> None:
+        super().__init__(config, kept=kept, **settings)
+        for place, layer in enumerate(kept):
+            self.blocks[str(layer)] = T5Block(self.config, has_relative_attention_bias=place == 0, layer_idx=place)
+        self.norm = T5LayerNorm(self.width, eps=config.layer_norm_epsilon)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    @staticmethod
+    def steps(block: Any) -> list[Step]:
+        found: list[Step] = []
+        for layer in block.layer:
+            found.append((layer.layer_norm,))
+            if isinstance(layer, T5LayerFF):
+                inner = layer.DenseReluDense
+                wi = tuple(linear for name, linear in inner.named_children() if name.startswith("wi"))  # two if gated
+                found += [wi, (inner.wo,)]
+            else:
+                place = layer.SelfAttention if isinstance(layer, T5LayerSelfAttention) else layer.EncDecAttention
+                found += [(place.q, place.k, place.v), (place.o,)]
+        return found
+
+    def forward(self, hidden: Tensor, mask: Tensor, encoder: Tensor | None = None) -> Tensor:
+        """``mask`` (B, S) is the source's; ``encoder`` (B, S, d), in the decoder, the encoder's side output."""
+        side = self.first(self.dropout(hidden[0]))
+        if encoder is None:
+            own, cross = create_bidirectional_mask(self.config, side, mask), None
+        else:
+            own = create_causal_mask(self.config, side, None, None)
+            cross = create_bidirectional_mask(self.config, side, mask, encoder_hidden_states=encoder)
+        position = None
+        for layer, block in self.blocks.items():
+            side, position, _ = block(
+                self.ladder(layer, side, hidden),
+                attention_mask=own,
+                position_bias=position,
+                encoder_hidden_states=encoder,
+                encoder_attention_mask=cross,
+            )
+        return self.dropout(self.norm(side))
+
+    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor) -> Tensor:
+        stream = super().prune(backbone, stack, importance, stream)
+        wide: Any = backbone.stack(stack)
+        transplant([(wide.final_layer_norm,)], [(self.norm,)], [Kept(stream)])
+        ends: tuple[Any, Any] = (next(iter(self.blocks.values())), backbone.layers(stack)[0])
+        table, source = (block.layer[0].SelfAttention.relative_attention_bias for block in ends)
+        table.load_state_dict(source.state_dict())  # one number a head, and the heads stay
+        return stream
+
+
+class BertSide(SideStack):
+    """A pile of stock BERT blocks, with as many heads as the backbone, or the most below that which divide d."""
+
+    sizes = ("hidden_size", "intermediate_size")
+
+    def __init__(self, config: Any, *, kept: Sequence[int], **settings: Any) -> None:
+        super().__init__(config, kept=kept, **settings)
+        fitting = [heads for heads in range(1, config.num_attention_heads + 1) if self.width % heads == 0]
+        self.config.num_attention_heads = fitting[-1]
+        self.blocks.update({str(layer): BertLayer(self.config) for layer in kept})
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    @staticmethod
+    def steps(block: Any) -> list[Step]:
+        attention, after = block.attention.self, block.attention.output
+        return [
+            (attention.query, attention.key, attention.value),
+            (after.dense,),
+            (after.LayerNorm,),
+            (block.intermediate.dense,),
+            (block.output.dense,),
+            (block.output.LayerNorm,),
+        ]
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """``mask`` (B, S) of the tokens. Each block ends in a norm, so no other follows."""
+        side = self.first(self.dropout(hidden[0]))
+        own = create_bidirectional_mask(self.config, side, mask)
+        for layer, block in self.blocks.items():
+            side = block(self.ladder(layer, side, hidden), own)
+        return self.dropout(side)

@@ -1,0 +1,231 @@
+"""What a sweep consists of: its command line and its experiment, multiplied out into jobs that know their records.
+
+A method's choices are, each going before those left of it: the experiment's ``hydra.sweeper.params``, the learning
+rates of ``sweep.lr``, the method's own ``grid``, ``sweep.by_method`` and the command line. Hydra must be initialised.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from read_repro.errors import InputError
+from read_repro.records.naming import identity, run_name
+from read_repro.records.store import RESULT
+from read_repro.sweep.overrides import Choices, learning_rates, parse, texts, value
+
+TRAIN = Path(__file__).resolve().parents[2] / "train.py"
+STAGES = ("search", "final", "all", "grid")
+CHOSEN = ("optim.", "method.")  # validation chooses among values of these keys ...
+APART = ("method.recurrent",)  # ... but not of this one: Table 2's two rows; all other keys stand apart, too
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command and the record that it leaves.
+
+    Args:
+        name: the run's; unique.
+        command: what Python is given.
+        record: its place.
+        task, seed: None for what is planned.
+        contest: jobs of one contest and seed differ only in what validation chooses.
+        setting: what it chooses among.
+        cost: what takes about the same time: backbone, data, method, task, limit of the training data, epochs.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    record: Path
+    task: str | None
+    seed: int | None
+    contest: tuple[Any, ...]
+    setting: tuple[str, ...]
+    cost: tuple[Any, ...]
+
+    @property
+    def trains(self) -> bool:
+        """A run, with a folder of its own; else a plan."""
+        return self.seed is not None
+
+    @property
+    def log(self) -> Path:
+        """What its process says; git ignores it."""
+        return self.record.with_name("run.log") if self.trains else self.record.with_suffix(".log")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The jobs of a sweep: ``search`` on one seed, and the ``grid`` of all settings on the seeds asked for.
+
+    ``data`` are the different ``data`` sections of their configurations.
+    """
+
+    stage: str
+    search: tuple[Job, ...]
+    grid: tuple[Job, ...]
+    data: tuple[dict[str, Any], ...]
+    results: Path
+    force: bool
+    dry_run: bool
+
+
+def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
+    """The sweep that a command line asks for.
+
+    Args:
+        arguments: without those of ``hydra`` itself.
+        params: the experiment's ``hydra.sweeper.params``.
+
+    Raises:
+        InputError: an unknown stage, a key or value that cannot be composed, or seeds that leave no search.
+    """
+    given = parse(arguments)
+    whole = _compose(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
+    master = plain(whole)
+    sweep, results = master["sweep"], Path(master["results_dir"])
+    stage = _stage(master["stage"], plan=sweep["plan"])
+    given = {key: values for key, values in given.items() if key != "stage" and key.split(".")[0] != "sweep"}
+    default = {"method": whole.hydra.runtime.choices.method, "seed": master["seed"]}
+    common = {key: texts(values) for key, values in {**default, **params}.items()} | given
+    made: list[Job] = []
+    data: dict[str, dict[str, Any]] = {}
+    for method in common["method"]:
+        own = {**common, **_own(method, sweep, given), **given, "method": (method,)}
+        if sweep["plan"] is not None:
+            made += _plans(own, sweep["plan"], results)
+        else:
+            made += _runs({**own, "seed": _seeds(common["seed"], sweep["search_seed"], stage)}, data)
+    made.sort(key=lambda job: common["task"].index(job.task) if job.task in common.get("task", ()) else 0)
+    return Sweep(
+        stage=stage,
+        search=tuple(job for job in made if job.seed == sweep["search_seed"]),
+        grid=tuple(job for job in made if job.seed is None or str(job.seed) in common["seed"]),
+        data=tuple(data.values()),
+        results=results,
+        force=master["force"],
+        dry_run=master["dry_run"],
+    )
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The configuration without Hydra's own part, resolved."""
+    nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
+
+
+def _stage(stage: str, *, plan: str | None) -> str:
+    """The stage, checked; what is planned has no validation score to choose by."""
+    if stage not in STAGES:
+        raise InputError(f"stage={stage} is unknown: choose one of {', '.join(STAGES)}")
+    return stage if plan is None else "grid"
+
+
+def _seeds(seeds: tuple[str, ...], search_seed: int, stage: str) -> tuple[str, ...]:
+    """All seeds a sweep may need; the search has its own, whatever seeds are asked for."""
+    if stage == "search" and str(search_seed) not in seeds:
+        raise InputError(f"stage=search is on seed {search_seed} alone: leave out seed={','.join(seeds)}")
+    return tuple(dict.fromkeys((str(search_seed), *seeds)))
+
+
+def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
+    """What one method has beside what all have: learning rates, sizes, and ``sweep.by_method``."""
+    if sweep["plan"] is not None:
+        return {}
+    experiment = [f"experiment={given['experiment'][0]}"] if "experiment" in given else []
+    grid = plain(_compose((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
+    rates = {"optim.lr": learning_rates(sweep["lr"], rounds=sweep["rounds"])} if sweep["lr"] is not None else {}
+    return {key: texts(values) for key, values in {**rates, **grid, **sweep["by_method"].get(method, {})}.items()}
+
+
+def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
+    """The training runs of one method; adds to ``data``."""
+    swept = {key for key, values in choices.items() if "." in key and len(values) > 1}
+    competing = {key for key in swept if key.startswith(CHOSEN) and key not in APART}
+    for values in product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        varied = {key: text for key, text in chosen.items() if key in swept or key == "seed"}
+        config, files = _configs(tuple((key, text) for key, text in chosen.items() if key not in varied))
+        config = _with(config, varied)
+        data[json.dumps(config["data"])] = config["data"]
+        named = identity(config, files, method=chosen["method"])
+        apart = (f"{key}={text}" for key, text in chosen.items() if key not in competing and key != "seed")
+        limits = config["data"]["train_limit"], config["trainer"]["max_epochs"]
+        yield Job(
+            name=run_name(**named),
+            command=(str(TRAIN), *(f"{key}={text}" for key, text in chosen.items()), "hydra.mode=RUN"),
+            record=Path(config["results_dir"], "runs", run_name(**named), RESULT),
+            task=named["task"],
+            seed=config["seed"],
+            contest=tuple(apart),
+            setting=tuple(f"{key}={varied[key]}" for key in sorted(competing)),
+            cost=(*(named[key] for key in ("backbone", "data", "method", "task")), *limits),
+        )
+
+
+def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
+    """The memory plans of one method: no training, no seed, no task."""
+    from read_repro.measure.memory_planner import Plan  # the only part of a sweep that needs torch
+    from read_repro.measure.memory_planner import parse as keywords
+
+    own = {key: values for key, values in choices.items() if key in ("backbone", "method") or key.startswith("method.")}
+    for values in product(*own.values()):
+        pairs = (*(f"{key}={text}" for key, text in zip(own, values, strict=True)), f"phase={phase}")
+        place = results / "planned"
+        path = Plan(**keywords(pairs)[0]).path
+        command = ("-m", "read_repro.measure.memory_planner", *pairs, "--write", str(place))
+        cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
+        yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)
+
+
+@cache
+def _configs(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration of ``base``, and that of its config files alone.
+
+    Hydra takes its time for each, and tasks are many; a task's file fills the node ``task`` and nothing else.
+    """
+    groups = dict(base)
+    rest = tuple(f"{key}={text}" for key, text in base if key != "task")
+    ours = _compose(rest)
+    config, files = plain(ours), _files(ours)
+    if "task" in groups:
+        overridden = (pair for pair in rest if pair.startswith("task."))
+        config = {**config, "task": plain(_compose((f"task={groups['task']}", *overridden)))["task"]}
+        files = {**files, "task": plain(_compose((f"task={groups['task']}",)))["task"]}
+    return config, files
+
+
+def _files(config: DictConfig) -> dict[str, Any]:
+    """As ``train.py`` does to see what differs from the config files."""
+    choices = config.hydra.runtime.choices
+    return plain(_compose(tuple(f"{k}={v}" for k, v in choices.items() if k != "experiment" and "hydra/" not in k)))
+
+
+@cache
+def _compose(overrides: tuple[str, ...]) -> DictConfig:
+    try:
+        return compose("config", list(overrides), return_hydra_config=True)
+    except HydraException as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _with(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any]:
+    """The configuration with some values changed, as Hydra would have changed them; what is given stays as it is."""
+    changed = dict(config)
+    for key, text in varied.items():
+        *path, last = key.split(".")
+        node = changed
+        for part in path:
+            node[part] = dict(node.get(part, {}))
+            node = node[part]
+        if last not in node:
+            raise InputError(f"{key} does not exist: {'.'.join(path)} has {', '.join(node)}")
+        node[last] = value(text)
+    return changed

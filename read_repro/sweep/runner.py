@@ -1,0 +1,178 @@
+"""Sweeps: search on one seed, choose by validation, run the best on every seed; what is done is not done again.
+
+A run whose lock another process holds is left to that process and looked at again at the end.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from read_repro.data import sources
+from read_repro.records.selection import select_best
+from read_repro.sweep.jobs import Job, Sweep
+from read_repro.sweep.launchers import Poll, Pool
+from read_repro.sweep.status import SHOWN, Line, cause, locked, plan, record_of
+
+logger = logging.getLogger(__name__)
+POLL_S = 0.2
+ELSEWHERE = "is being run by another process"  # what a run says that lost the race for its lock
+
+
+def contests(jobs: Iterable[Job]) -> dict[tuple[Any, ...], list[Job]]:
+    """The jobs among which validation chooses, by contest."""
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.contest, []).append(job)
+    return groups
+
+
+def choose(candidates: Iterable[Job]) -> Job | None:
+    """The job with the best validation score; None where there is no record."""
+    found = [(job, record) for job in candidates if (record := record_of(job)) is not None]
+    best = select_best([record for _, record in found])
+    return next((job for job, record in found if record is best), None)
+
+
+def final(sweep: Sweep) -> list[Job]:
+    """Each contest's best setting on every seed, as far as the search is done."""
+    for contest, candidates in contests(sweep.search).items():
+        if lacking := sum(record_of(job) is None for job in candidates):
+            place = ", ".join(
+                part for part in contest if not part.startswith(("backbone.", "data.path", "results_dir"))
+            )
+            logger.warning("chosen without %d of %d runs of the search: %s", lacking, len(candidates), place)
+    return _best(sweep, contests(sweep.search))
+
+
+def _best(sweep: Sweep, searches: Mapping[tuple[Any, ...], list[Job]]) -> list[Job]:
+    """The best setting of each search, on every seed."""
+    grid, best = contests(sweep.grid), {contest: choose(candidates) for contest, candidates in searches.items()}
+    return [
+        job for contest, one in best.items() if one is not None for job in grid[contest] if job.setting == one.setting
+    ]
+
+
+def unnamed(sweep: Sweep) -> dict[tuple[Any, ...], int]:
+    """By `Job.cost`, how many final runs of stage ``all`` await the end of their search."""
+    later = len({job.seed for job in sweep.grid} - {job.seed for job in sweep.search})
+    counts: dict[tuple[Any, ...], int] = {}
+    for candidates in contests(sweep.search).values():
+        if sweep.stage == "all" and any(record_of(job) is None for job in candidates):
+            counts[candidates[0].cost] = counts.get(candidates[0].cost, 0) + later
+    return counts
+
+
+def named(sweep: Sweep) -> list[Job]:
+    """The jobs of a sweep's stage whose settings are known by now, each once."""
+    if sweep.stage in ("search", "grid"):
+        return list(sweep.search if sweep.stage == "search" else sweep.grid)
+    if sweep.stage == "final":
+        return _best(sweep, contests(sweep.search))
+    searches = contests(sweep.search)
+    complete = {contest: jobs for contest, jobs in searches.items() if all(map(record_of, jobs))}
+    return list({job.name: job for job in [*sweep.search, *_best(sweep, complete)]}.values())
+
+
+def forecast(sweep: Sweep) -> dict[str, Line]:
+    """What is done of a sweep, and what is left."""
+    return plan(named(sweep), sweep.results, unnamed=unnamed(sweep))
+
+
+@dataclass
+class Progress:
+    """One line for the whole sweep: how many of how many, and the time left by the runs made in this call."""
+
+    total: int
+    failed: dict[str, str] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.bar = tqdm(total=self.total, unit="run", smoothing=0, dynamic_ncols=True)
+
+    def found(self) -> None:
+        """A run that was done before: it says nothing about time."""
+        self.bar.initial += 1
+        self.bar.update()
+
+    def ended(self, job: Job, why: str | None) -> None:
+        """A run of this call has ended; ``why`` says that and how it failed."""
+        if why is not None:
+            self.failed[job.name] = why
+            self.bar.set_postfix_str(f"{len(self.failed)} failed")
+        self.bar.update()
+
+    def expect(self, runs: int) -> None:
+        """How many there will be in all."""
+        self.bar.total = runs
+        self.bar.refresh()
+
+
+def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
+    """Do what is missing of a sweep; returns the failed runs with their causes.
+
+    Raises:
+        InputError: data that cannot be had; nothing has been started.
+    """
+    for data in sweep.data:
+        sources.check(**data)
+    first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
+    progress = Progress(total=len(first) + sum(unnamed(sweep).values()))
+    try:
+        run_jobs(first, pool, progress, force=sweep.force)
+        if sweep.stage in ("final", "all"):
+            jobs = [job for job in final(sweep) if job.name not in progress.seen]
+            progress.expect(progress.bar.n + len(jobs))
+            run_jobs(jobs, pool, progress, force=sweep.force)
+    finally:
+        pool.stop()
+        progress.bar.close()
+    return progress.failed
+
+
+def run_jobs(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool) -> None:
+    """Run what is not done; at the end wait for what runs elsewhere, and run what did not come of it."""
+    waiting, under_way, elsewhere = deque(jobs), dict[Job, tuple[Poll, float]](), list[Job]()
+    while waiting or under_way or elsewhere:
+        while waiting and len(under_way) < pool.at_once:
+            job = waiting.popleft()
+            if record_of(job) is not None and (not force or job.name in progress.seen):
+                progress.found()
+            elif job.trains and locked(job.record.parent):
+                elsewhere.append(job)
+            else:
+                under_way[job] = (pool.start(job.command, job.log), time.time())
+            progress.seen.add(job.name)
+        for job, (poll, started_s) in list(under_way.items()):
+            if (code := poll()) is not None:
+                del under_way[job]
+                why = failure(job, code, started_s)
+                elsewhere.append(job) if why == ELSEWHERE else progress.ended(job, why)
+        if elsewhere and not waiting and not under_way:
+            waiting.extend(job for job in elsewhere if not locked(job.record.parent))
+            elsewhere = [job for job in elsewhere if job not in waiting]
+        if under_way or elsewhere:
+            time.sleep(POLL_S)
+
+
+def failure(job: Job, code: int, started_s: float) -> str | None:
+    """Why a run that has ended is not done; None if it is. A record counts, whatever the exit code."""
+    if record_of(job) is not None and (code == 0 or job.record.stat().st_mtime >= started_s):
+        return None
+    last = _last_line(job.log)
+    if ELSEWHERE in last:
+        return ELSEWHERE
+    return cause(job.record.parent, since_s=started_s) or f"{last[:SHOWN]} (exit code {code})"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return "it left no log"
+    return next((line for line in reversed(lines) if line.strip()), "it said nothing")

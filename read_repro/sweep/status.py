@@ -1,0 +1,172 @@
+"""How far runs are: done, running, failed or missing; and what is left of them, by the records there are.
+
+Only a valid record means done; only a lock that a process holds means running.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from read_repro.records.store import RESULT, read_record, records
+from read_repro.sweep.jobs import Job
+
+STATES = ("done", "running", "failed", "missing")
+ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
+SHOWN = 160  # letters of a cause
+
+
+def record_of(job: Job) -> dict[str, Any] | None:
+    """The job's record, if there is a valid one."""
+    try:
+        return read_record(job.record) if job.trains else _planned(job.record)
+    except ValueError:
+        return None
+
+
+def _planned(path: Path) -> dict[str, Any] | None:
+    """A planner's record, which is written whole or not at all."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def state(job: Job) -> str:
+    """One of ``STATES``."""
+    return "done" if record_of(job) is not None else unfinished(job.record.parent if job.trains else None)
+
+
+def unfinished(folder: Path | None) -> str:
+    """What a run's folder without a valid record says; a run that a signal ended is missing, not failed."""
+    if folder is None or not folder.exists():
+        return "missing"
+    return "running" if locked(folder) else "missing" if cause(folder) is None else "failed"
+
+
+def locked(folder: Path) -> bool:
+    """Whether a process holds the lock of a run's folder."""
+    if not folder.exists():
+        return False
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def cause(folder: Path, *, since_s: float = 0.0) -> str | None:
+    """What ended a failed run: the last unindented line of its ``error.txt``, if that was written after ``since_s``."""
+    path = folder / "error.txt"
+    try:
+        if path.stat().st_mtime < since_s:
+            return None
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return None
+    last = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
+    return None if last.startswith(("KeyboardInterrupt", "SystemExit")) else last[:SHOWN]
+
+
+@dataclass
+class Line:
+    """One line of a plan: how many runs are in which state, and what the missing and failed ones will take.
+
+    ``unknown`` counts those of which no like run has been made.
+    """
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    hours: float = 0.0
+    energy_kwh: float = 0.0
+    unknown: int = 0
+
+    @property
+    def left(self) -> int:
+        """Runs that a sweep would start."""
+        return self.counts["failed"] + self.counts["missing"]
+
+    def add(self, state: str, cost: tuple[float, float] | None, *, times: int = 1) -> None:
+        """Count ``times`` runs; those to be started with their hours and kWh, None where nothing is known."""
+        self.counts[state] += times
+        if state in ("failed", "missing"):
+            self.unknown += times * (cost is None)
+            self.hours += times * cost[0] if cost else 0.0
+            self.energy_kwh += times * cost[1] if cost else 0.0
+
+
+def costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
+    """Mean hours and kWh of the training runs there are, by `Job.cost`."""
+    found: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
+    for _, record in records(results):
+        if isinstance(record, dict) and (measured := _measured(record.get("metrics", {}))) is not None:
+            found.setdefault(_cost_key(record), []).append(measured)
+    return {key: (fmean(hours for hours, _ in each), fmean(kwh for _, kwh in each)) for key, each in found.items()}
+
+
+def _measured(metrics: Mapping[str, Any]) -> tuple[float, float] | None:
+    time_s = metrics.get("time/train_s")
+    energy_kwh = next((metrics[key] for key in ENERGIES if metrics.get(key) is not None), None)
+    return None if time_s is None or energy_kwh is None else (time_s / 3600, energy_kwh)
+
+
+def _cost_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    config = record["config"]
+    names = (record[key] for key in ("backbone", "data", "method", "task"))
+    return (*names, config["data"]["train_limit"], config["trainer"]["max_epochs"])
+
+
+def plan(jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]) -> dict[str, Line]:
+    """Lines by backbone and method, in the order of ``jobs``.
+
+    Args:
+        unnamed: by `Job.cost`, runs that will be needed and whose setting is not known yet.
+    """
+    known = costs(results)
+    lines: dict[str, Line] = {}
+    for job in jobs:
+        lines.setdefault(f"{job.cost[0]} {job.cost[2]}", Line()).add(state(job), known.get(job.cost))
+    for cost, times in unnamed.items():
+        lines.setdefault(f"{cost[0]} {cost[2]}", Line()).add("missing", known.get(cost), times=times)
+    return lines
+
+
+def stored(results: Path) -> dict[str, Line]:
+    """The same of every run that a results folder holds anything of."""
+    lines: dict[str, Line] = {}
+    for folder in _folders(results / "runs"):
+        backbone, _, _, method, _ = folder.relative_to(results / "runs").parts
+        try:
+            now = "done" if read_record(folder / RESULT) is not None else unfinished(folder)
+        except ValueError:
+            now = unfinished(folder)
+        lines.setdefault(f"{backbone} {method.split(',')[0]}", Line()).add(now, None)
+    return lines
+
+
+def _folders(runs: Path) -> Iterator[Path]:
+    return (path for path in sorted(runs.glob("*/*/*/*/seed=*")) if path.is_dir())
+
+
+def table(lines: Mapping[str, Line]) -> str:
+    """The lines and their sum, as text; a dash where no record tells the cost."""
+    total = Line()
+    for line in lines.values():
+        total.counts = {name: total.counts[name] + line.counts[name] for name in STATES}
+        total.hours, total.energy_kwh = total.hours + line.hours, total.energy_kwh + line.energy_kwh
+        total.unknown += line.unknown
+    rows = [("", *STATES, "hours", "kWh"), *(_row(name, line) for name, line in [*lines.items(), ("all", total)])]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    texts = [
+        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    if 0 < total.unknown < total.left:
+        texts.append(f"hours and kWh leave out {total.unknown:,} runs whose like has not been made yet")
+    return "\n".join(texts)
+
+
+def _row(name: str, line: Line) -> tuple[str, ...]:
+    known = line.left == 0 or line.unknown < line.left
+    spent = (f"{line.hours:.2f}", f"{line.energy_kwh:.3f}") if known else ("-", "-")
+    return (name, *(f"{line.counts[state]:,}" for state in STATES), *spent)

@@ -1,0 +1,56 @@
+"""Blocks: what one table may hold, and the names by which runs are told apart."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from read_repro.records.selection import Key, contest, device, limited, setting_name
+
+PAPER_BACKBONE = "t5-base"
+
+
+class Block(NamedTuple):
+    """What one table may hold: no mean ever crosses the border of a block."""
+
+    backbone: str
+    data: str
+    cut: bool
+    train_limit: int | None
+    device: str
+
+    @property
+    def label(self) -> str:
+        """`minilm, local, cut data, train_limit=1000, CPU`."""
+        limit = "" if self.train_limit is None else f", train_limit={self.train_limit}"
+        kind = "cut data" if self.cut else "whole data"
+        return f"{self.backbone}, {self.data}, {kind}{limit}, {self.device}"
+
+    @property
+    def of_paper(self) -> bool:
+        """Whether the paper's numbers may be compared with this block's: T5-base on whole GLUE."""
+        return (self.backbone, self.data, self.cut) == (PAPER_BACKBONE, "hub", False)
+
+
+def hardware_name(record: Mapping[str, Any]) -> str:
+    """The hardware that times, energies and memory belong to: the model and, on a CPU, the threads used."""
+    hardware = record["hardware"]
+    if hardware["kind"] != "cpu":
+        return device(record)
+    return f"{hardware.get('name', 'CPU')}, {hardware.get('threads')} threads"
+
+
+def contest_seed(record: Mapping[str, Any]) -> Key:
+    """What names a run: its contest, its setting and its seed."""
+    return (*contest(record), setting_name(record["setting"]), record["seed"])
+
+
+def block_of(record: Mapping[str, Any]) -> Block:
+    """The block a run belongs to."""
+    return Block(record["backbone"], record["data"], *limited(record), device(record))
+
+
+def blocks_of(runs: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
+    """The blocks of some runs in the order of the tables, the paper's first even when it has no run."""
+    found = {block_of(record) for record in runs}
+    if not any(block.of_paper for block in found):
+        found.add(Block(PAPER_BACKBONE, "hub", False, None, "no GPU yet"))
+    return tuple(sorted(found, key=lambda b: (not b.of_paper, b.backbone, b.data, b.cut, b.train_limit or 0, b.device)))

@@ -1,0 +1,147 @@
+"""The cells that the claims' formulas name: from the paper's tables, and from one block of our records."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from read_repro import paper
+from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED
+from read_repro.tables.aggregate import Method, Stat, methods_of
+from read_repro.tables.blocks import Block
+from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
+from read_repro.tables.load import Store
+from read_repro.tables.score_tables import trainable_percent
+
+Name = tuple[str, str, str]  # table, row, column
+
+
+class MissingCell(LookupError):
+    """A formula asked for a cell that this source does not have."""
+
+
+@dataclass
+class Cells:
+    """Numbers by name, some with a label (`planned`, a GPU's model); remembers the labels and runs it was asked for."""
+
+    title: str
+    numbers: Mapping[Name, tuple[float, str]]
+    runs: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
+    asked: list[Name] = field(default_factory=list)
+
+    def cell(self, table: str, row: str, column: str) -> float:
+        """The number, or MissingCell."""
+        self.asked.append((table, row, column))
+        if (table, row, column) not in self.numbers:
+            raise MissingCell(f"{table}, {row}, {column}")
+        return self.numbers[table, row, column][0]
+
+    def ahead(self, one: str, other: str) -> list[str]:
+        """The tasks of Table 1 on which `one` scores above `other`."""
+        return [task for task in TASKS if self.cell("table1", one, task) > self.cell("table1", other, task)]
+
+    def labels(self) -> list[str]:
+        """The labels of the cells asked for."""
+        found = {self.numbers[name][1] for name in self.asked if name in self.numbers}
+        return sorted(found - {""})
+
+    def sources(self) -> tuple[str, ...]:
+        """The runs of the cells asked for."""
+        return tuple(dict.fromkeys(run for name in self.asked for run in self.runs.get(name, ())))
+
+
+def paper_cells() -> Cells:
+    """Every cell of the paper's tables, and the parameter counts its percentages come to."""
+    numbers: dict[Name, tuple[float, str]] = {}
+    for table, rows in (("table1", paper.table1()), ("table2", paper.table2())):
+        for (backbone, method), columns in rows.items():
+            numbers |= {(table, row_name(method, backbone), key): (value, "") for key, value in columns.items()}
+            count = (paper.untied_count(backbone) or 0) * columns["trainable_params_pct"] / 100
+            numbers[table, row_name(method, backbone), "trainable"] = (count, "")
+    for (backbone, method), columns in paper.table3().items():
+        numbers["inference", short(backbone), method] = (columns["inference_gib"], "")
+    return Cells("the paper's tables", numbers | _sizes())
+
+
+def our_cells(store: Store, block: Block) -> Cells:
+    """The cells of one block; the paper's block also has the planner's and the reference GPU's for T5."""
+    found: dict[Name, tuple[Stat, str]] = dict(_block_cells(store, block))
+    found |= dict(_t5_cells(store) if block.backbone in BACKBONES else _own_memory(store, block))
+    have = {name: (stat, label) for name, (stat, label) in found.items() if stat.mean is not None}
+    numbers = {name: (float(stat.mean or 0), label) for name, (stat, label) in have.items()}
+    sizes = _sizes() if block.backbone in BACKBONES else {}
+    return Cells(block.label, numbers | sizes, {name: stat.runs for name, (stat, _) in have.items()})
+
+
+def row_name(method: str, backbone: str) -> str:
+    """`read`, `read-large`, `read-unrolled`, `read-large-unrolled`, `lora`, ..."""
+    size = "-large" if backbone.endswith("-large") else ""
+    return f"read{size}-unrolled" if method == UNROLLED else f"{method}{size}"
+
+
+def short(backbone: str) -> str:
+    """`base` of `t5-base`."""
+    return backbone.removeprefix("t5-")
+
+
+def _sizes() -> dict[Name, tuple[float, str]]:
+    return {("size", short(b), "size"): (float(paper.untied_count(b) or 0), "") for b in BACKBONES}
+
+
+def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+    methods = list(methods_of(store, block).values())
+    if block.backbone in LARGER:
+        larger = block._replace(backbone=LARGER[block.backbone])
+        methods += [m for m in methods_of(store, larger).values() if m.variant in ("read", UNROLLED)]
+    for method in methods:
+        row = row_name(method.variant, method.block.backbone)
+        average = method.average()
+        percent = trainable_percent(store, method)
+        for table in ("table1", "table2"):
+            yield (table, row, "trainable_params_pct"), (percent, "")
+            yield (table, row, "trainable"), (_counted(method, percent), "")
+            yield (table, row, "avg"), (average if average.whole else Stat(), "")
+            yield from (((table, row, task), (method.score(task), "")) for task in TASKS)
+        yield from _energies(method, row)
+
+
+def _energies(method: Method, row: str) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+    """Energies by Eq. (4), or on a CPU the estimate, labelled."""
+    metric, label = ("cpu_estimate", "CPU estimate") if method.block.device == "CPU" else ("eq4", "")
+    total = method.total(f"energy/{metric}_kwh")
+    yield ("table1", row, "energy_kwh"), (total if total.whole else Stat(), label)
+    for task in TASKS:
+        yield ("task_energy", row, task), (method.cost(task, f"energy/{metric}_kwh"), label)
+
+
+def _counted(method: Method, percent: Stat) -> Stat:
+    if (stat := method.values("params/trainable")).mean is not None:
+        return stat
+    count = paper.untied_count(method.block.backbone)
+    return Stat(percent.mean * count / 100, runs=percent.runs) if percent.mean is not None and count else Stat()
+
+
+def _t5_cells(store: Store) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+    gpu = next(iter(gpus(store)), "")
+    measured = {
+        "gpu_memory": "memory/train_peak_gib", "latency": "time/latency_s", "step_energy": "eq4_per_kilostep_kwh"
+    }  # fmt: skip
+    for backbone in BACKBONES:
+        for method in METHODS:
+            train, infer = (planned_row(store, backbone, method, phase) for phase in ("train", "infer"))
+            yield ("memory", short(backbone), method), (stat_of(train, "memory/train_peak_gib"), "planned")
+            yield ("trainable", short(backbone), method), (stat_of(train, "params/trainable"), "")
+            yield ("inference", short(backbone), method), (stat_of(infer, "memory/inference_gib"), "planned")
+            row = reference_row(store, gpu, backbone, method)
+            for table, metric in measured.items():
+                yield (table, short(backbone), method), (stat_of(row, metric), f"{gpu}, random weights")
+
+
+def _own_memory(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+    """Another backbone's own memory and latency stand where the claims say T5-base."""
+    cpu = block.device == "CPU"
+    memory = "memory/train_resident_gib" if cpu else "memory/train_peak_gib"
+    inference = "memory/inference_resident_gib" if cpu else "memory/inference_gib"
+    for name, method in methods_of(store, block).items():
+        for table, metric in (("memory", memory), ("inference", inference), ("latency", "time/latency_s")):
+            stat = method.mean_cost(metric)
+            label = "CPU, resident" if cpu and table != "latency" else block.device
+            yield (table, "base", name), (stat if stat.whole else Stat(), label)

@@ -1,0 +1,181 @@
+"""What the paper's reviewers asked for and its tables do not hold: costs, LST beside READ, splits, the choices made."""
+
+import math
+
+from read_repro.paper import BACKBONES, TASK_NAMES, method_name, table3
+from read_repro.tables.aggregate import Method, Row, Stat, hardware_of, methods_of, over_seeds, task_order
+from read_repro.tables.blocks import Block
+from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
+from read_repro.tables.load import Store
+from read_repro.tables.missing import missing_runs
+from read_repro.tables.table import DASH, Cell, Column, Table, embolden, number, text
+
+CPU_COSTS = {
+    "memory/train_resident_gib": Column("peak training memory, resident (GiB)", ".3g", "min"),
+    "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
+    "memory/inference_resident_gib": Column("inference memory, resident (GiB)", ".3g", "min"),
+}
+GPU_COSTS = {
+    "memory/train_peak_gib": Column("peak training memory (GiB)", ".3g", "min"),
+    "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
+    "memory/inference_gib": Column("inference memory (GiB)", ".3g", "min"),
+    "energy/counter_kwh": Column("energy, hardware counter (kWh)", ".3g", "min"),
+}
+HOURS = Column("training time (h)", ".3g", "min", seeds=True)
+RATE = Column("examples a second", ".3g", "max", seeds=True)
+EPOCHS = Column("epochs to the best", ".1f", "min", seeds=True)
+QUANTITIES = {
+    "memory/train_peak_gib": "peak training memory (GiB)",
+    "memory/train_resident_gib": "training memory, resident (GiB)",
+    "memory/saved_gib": "saved for backward (GiB)",
+    "memory/inference_gib": "inference memory (GiB)",
+    "memory/inference_resident_gib": "inference memory, resident (GiB)",
+    "time/latency_s": "inference (s an example)",
+}
+LATENCY = Column("inference (ms an example)", ".3g", "min", seeds=True)
+PRUNING = Column("of which initialisation (h)", ".3g")
+
+
+def costs(store: Store) -> list[Table]:
+    """Time, speed, epochs and memory of the chosen runs: a table a block and hardware, none mixes two."""
+    return [_costs(store, block, name) for block in store.blocks for name in hardware_of(store, block) or [""]]
+
+
+def _costs(store: Store, block: Block, hardware: str) -> Table:
+    cpu = block.device == "CPU"
+    to_best = Column(f"energy to 99% of the best{', CPU estimate' if cpu else ''} (kWh)", ".3g", "min", seeds=True)
+    memory = CPU_COSTS if cpu else GPU_COSTS
+    columns = (Column("method"), HOURS, PRUNING, RATE, EPOCHS, to_best, LATENCY, *memory.values())
+    rows, numbered = [], []
+    for method in methods_of(store, block, hardware or None).values():
+        note = missing_runs(method)
+        numbered += [note] if note else []
+        stats = [
+            *(method.total(metric) for metric in ("train_h", "init_h")), method.mean_cost("time/examples_per_s"),
+            method.mean_cost("best_epoch"), method.total("to_best_kwh"), method.mean_cost("latency_ms"),
+            *(method.mean_cost(metric) for metric in memory),
+        ]  # fmt: skip
+        marks = [None if stat.whole or not note else len(numbered) for stat in stats]
+        marks[1] = marks[1] if method.variant.startswith("lst") else None  # the others have nothing to prune
+        cells = [number(stat, column, mark) for stat, column, mark in zip(stats, columns[1:], marks, strict=True)]
+        rows.append((text(method_name(method.variant)), *cells))
+    note = "Time, energy: sums over tasks of means over seeds; the others: means over both. One hardware only."
+    title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
+    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), (note,))
+
+
+def lst_against_read(store: Store) -> list[Table]:
+    """LST over READ, a ratio a row: training memory, inference memory, inference time."""
+    columns = (
+        Column("where"),
+        Column("quantity"),
+        Column("READ", ".3g"),
+        Column("LST", ".3g"),
+        Column("LST / READ", ".2f"),
+    )
+    rows = []
+    for block in store.blocks:
+        methods = methods_of(store, block)
+        names = ["memory/train_resident_gib", "memory/inference_resident_gib"] if block.device == "CPU" else []
+        for metric in [*names, "memory/train_peak_gib", "memory/saved_gib", "memory/inference_gib", "time/latency_s"]:
+            pair = _same_tasks(methods["read"], methods["lst"], metric)
+            if all(stat.mean is not None for stat in pair):
+                rows.append(_ratio(block.label, metric, (pair[0], pair[1]), columns))
+    for backbone in BACKBONES:
+        for phase, metric in (("train", "memory/train_peak_gib"), ("infer", "memory/inference_gib")):
+            pair = [stat_of(planned_row(store, backbone, name, phase), metric) for name in ("read", "lst")]
+            rows.append(_ratio(f"{backbone}, planned", metric, (pair[0], pair[1]), columns))
+        for gpu in gpus(store):
+            for metric in ("memory/train_peak_gib", "memory/inference_gib", "time/latency_s"):
+                pair = [stat_of(reference_row(store, gpu, backbone, name), metric) for name in ("read", "lst")]
+                rows.append(_ratio(f"{backbone}, {gpu}, random weights", metric, (pair[0], pair[1]), columns))
+        printed = [Stat(table3()[backbone, name]["inference_gib"]) for name in ("read", "lst")]
+        rows.append(_ratio(f"{backbone}, paper", "memory/inference_gib", (printed[0], printed[1]), columns))
+    return [Table("LST against READ", columns, tuple(rows), (), ("Over the tasks that both have.",))]
+
+
+def _same_tasks(left: Method, right: Method, metric: str) -> list[Stat]:
+    """The mean of a cost over the tasks that both methods have it for."""
+    tasks = [t for t in left.tasks if left.cost(t, metric).mean is not None and right.cost(t, metric).mean is not None]
+    if not tasks:
+        return [Stat(), Stat()]
+    out = []
+    for method in (left, right):
+        stats = [method.cost(task, metric) for task in tasks]
+        mean = math.fsum(stat.mean for stat in stats if stat.mean is not None) / len(stats)
+        out.append(Stat(mean, runs=tuple(run for stat in stats for run in stat.runs)))
+    return out
+
+
+def _ratio(where: str, metric: str, pair: tuple[Stat, Stat], columns: tuple[Column, ...]) -> tuple[Cell, ...]:
+    read, lst = pair
+    ratio = lst.mean / read.mean if lst.mean is not None and read.mean else None
+    cells = (number(stat, column) for stat, column in zip((read, lst, Stat(ratio)), columns[2:], strict=True))
+    return (text(where), text(QUANTITIES[metric]), *cells)
+
+
+def each_backbone(store: Store) -> list[Table]:
+    """Every method on every backbone: the average score of each block, a column a block."""
+    columns = (Column("method"), *(Column(block.label, ".2f", "max", seeds=True) for block in store.blocks))
+    found = [methods_of(store, block) for block in store.blocks]
+    names = list(dict.fromkeys(name for methods in found for name in methods))
+    rows = []
+    for name in names:
+        stats = [methods[name].average() if name in methods else Stat() for methods in found]
+        cells = [number(stat, column) for stat, column in zip(stats, columns[1:], strict=True)]
+        rows.append((text(method_name(name)), *cells))
+    notes = (
+        "Mean over the tasks there are, [k/n] where a row lacks some of its block's; Table 1 names the missing runs.",
+    )
+    return [Table("Each method on each backbone: average score", columns, tuple(embolden(rows, columns)), (), notes)]
+
+
+def splits(store: Store) -> list[Table]:
+    """The sizes of the splits the records were made on, by block and task."""
+    titles = ("data", "train", "validation", "test", "majority class", "cut at 128 tokens (%)", "fingerprint")
+    columns = (Column("task"), *(Column(title) for title in titles))
+    seen: dict[tuple[str, str], Row] = {}
+    for row in store.run_rows:
+        seen.setdefault((row["block"].label, row["task"]), row)
+    rows = []
+    for (label, task), row in sorted(seen.items(), key=lambda item: (item[0][0], task_order(item[0][1]))):
+        info = row["record"]["data_info"]
+        sizes = [text(info.get("sizes", {}).get(split)) for split in ("train", "validation", "test")]
+        share = info.get("truncated_share")
+        majority = number(over_seeds([row], "test/majority"), Column(""))
+        cells = (majority, text(None if share is None else f"{100 * share:.2f}"), text(row["fingerprint"][:12]))
+        rows.append((text(TASK_NAMES.get(task, task)), text(label), *sizes, *cells))
+    return [Table("Split sizes", columns, tuple(rows or [tuple(text(DASH) for _ in columns)]))]
+
+
+def hyperparameters(store: Store) -> list[Table]:
+    """What validation chose, method by task, and among how many settings."""
+    titles = ("method", "task", "setting", "validation score", "settings tried", "seeds")
+    columns = tuple(Column(title) for title in titles)
+    tables = []
+    for block in store.blocks:
+        rows = [
+            _choice(method, task, columns)
+            for method in methods_of(store, block).values()
+            for task in method.tasks or (None,)
+        ]
+        note = "Chosen by validation score on the lowest seed; what is not named is as in conf/."
+        tables.append(Table(f"Chosen hyperparameters: {block.label}", columns, tuple(rows), (), (note,)))
+    return tables
+
+
+def _choice(method: Method, task: str | None, columns: tuple[Column, ...]) -> tuple[Cell, ...]:
+    name, chosen = text(method_name(method.variant)), method.chosen.get(task or "", [])
+    if not chosen:
+        return (name, text(TASK_NAMES.get(task or "", task)), *(text(DASH) for _ in columns[2:]))
+    tried = len({row["setting"] for row in method.search[task or ""]})
+    seeds = ", ".join(str(row["seed"]) for row in chosen)
+    score = number(over_seeds(chosen, "val/score"), columns[3])
+    return (
+        name,
+        text(TASK_NAMES.get(task or "", task)),
+        text(chosen[0]["setting"] or "as in conf/"),
+        score,
+        text(tried),
+        text(seeds),
+    )

@@ -1,0 +1,131 @@
+"""What is watched while a run trains: its history, its best weights, its speed."""
+
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from safetensors.torch import load_file, save_file
+
+from read_repro.measure.energy_meter import EnergyCallback
+from read_repro.methods.base import Method
+
+WEIGHTS = "best.safetensors"
+
+
+class BestWeights(pl.Callback):
+    """Keeps the trained weights of the epoch with the best validation score, the first of equals.
+
+    Only what a method trains is saved: the backbone is the checkpoint it came from.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / WEIGHTS
+        self.best_score, self.best_epoch = float("-inf"), 0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Method)
+        score = float(trainer.callback_metrics["val/score"])
+        if score > self.best_score:
+            self.best_score, self.best_epoch = score, trainer.current_epoch + 1
+            if trainer.is_global_zero:
+                save_trainable(pl_module, self.path)
+
+
+class History(pl.Callback):
+    """One row an epoch: validation metrics, training loss, time and energy since the start; and the training speed.
+
+    ``train_s`` counts the training steps alone, ``time_s`` validation too, as the energy window does.
+    """
+
+    def __init__(self, energy: EnergyCallback) -> None:
+        self.energy = energy
+        self.rows: list[dict[str, Any]] = []
+        self.train_s, self.steps, self.examples = 0.0, 0, 0
+        self.started_s = self.epoch_started_s = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started_s = clock()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.epoch_started_s = clock()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.examples += len(args[1]["labels"])
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.train_s += clock() - self.epoch_started_s
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        meter = self.energy.meter
+        metrics = {key: finite(value) for key, value in sorted(trainer.callback_metrics.items())}
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                **metrics,
+                "time_s": clock() - self.started_s,
+                "energy_kwh": None if meter is None else meter.so_far_kwh(),
+            }
+        )
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.steps = trainer.global_step
+
+    def metrics(self) -> dict[str, float | None]:
+        """Speed of the training steps, and the time of the whole fit, validation included."""
+        return {
+            "time/train_s": self.rows[-1]["time_s"],
+            "time/step_s": self.train_s / self.steps,
+            "time/examples_per_s": self.examples / self.train_s,
+        }
+
+
+class Latency(pl.Callback):
+    """The time of prediction alone, without set-up, collation or scores; the first batch warms up, uncounted."""
+
+    def __init__(self) -> None:
+        self.started_s = self.total_s = 0.0
+        self.examples = 0
+
+    def on_test_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.started_s = clock()
+
+    def on_test_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *args: Any
+    ) -> None:
+        if batch_idx > 0:
+            self.total_s += clock() - self.started_s
+            self.examples += len(batch["labels"])
+
+    def metrics(self) -> dict[str, float | None]:
+        """Seconds an example; None where there was but one batch."""
+        return {"time/latency_s": self.total_s / self.examples if self.examples else None}
+
+
+def finite(value: Any) -> float | None:
+    """A number that JSON has, or None: a loss that ran away is not a number to show."""
+    return float(value) if math.isfinite(value) else None
+
+
+def clock() -> float:
+    """Seconds, with the device's queued work done."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def save_trainable(method: Method, path: Path) -> None:
+    """The trained weights as safetensors, all or nothing."""
+    temporary = path.with_suffix(".tmp")
+    save_file({name: weight.detach().contiguous().cpu() for name, weight in method.trainable().items()}, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_trainable(method: Method, path: Path) -> None:
+    """Put saved weights back into a method of the same kind."""
+    method.load_trainable(load_file(path))

@@ -1,0 +1,55 @@
+"""Every file of conf/ composes, and every ``_target_`` takes exactly the keys that stand beside it."""
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from places import CONF
+
+GROUPS = ("task", "method", "backbone", "data", "trainer", "energy", "logger", "optim")
+FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+GIVEN_BY_THE_RUN = {"backbone", "optimisation", "score", "journal_path", "save_dir", "name", "self"}
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_a_file_composes_and_fits_its_class(group: str, name: str) -> None:
+    needs = ["backbone.path=here", "backbone.name=mine"] if name.startswith("local-") else []
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = OmegaConf.to_container(compose("config", [f"{group}={name}", *needs]), resolve=True)
+    node = config[group]
+    if "_target_" not in node:
+        return
+    module, _, attribute = node["_target_"].rpartition(".")
+    signature = inspect.signature(getattr(import_module(module), attribute))
+    keys = set(node) - {"_target_"}
+    takes_any = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
+    assert takes_any or keys <= signature.parameters.keys()
+    required = {
+        key
+        for key, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+    }
+    assert required - GIVEN_BY_THE_RUN <= keys
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "method").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_methods_file_holds_plain_values_and_a_grid_beside_them(path: Path) -> None:
+    """Machines without Hydra read these files with PyYAML alone."""
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    assert "${" not in path.read_text()
+    assert content.keys() == {"method", "optim", "grid"}
+    assert all(key.split(".")[0] == "method" and key.split(".")[1] in content["method"] for key in content["grid"])
+
+
+def test_a_method_has_no_default_in_python() -> None:
+    """A scientific hyperparameter stands in YAML, once."""
+    for path in (CONF / "method").glob("*.yaml"):
+        module, _, attribute = yaml.safe_load(path.read_text())["method"]["_target_"].rpartition(".")
+        parameters = inspect.signature(getattr(import_module(module), attribute)).parameters.values()
+        assert [p.name for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is not p.empty] == []

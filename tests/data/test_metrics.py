@@ -1,0 +1,88 @@
+"""Metrics pinned by example, and never NaN."""
+
+import logging
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from read_repro.data.metrics import PARTS, majority_score, score
+from read_repro.errors import InputError
+
+
+def test_accuracy():
+    assert score("accuracy", [0, 1, 2, 2], [0, 1, 1, 2]) == {"accuracy": 75.0, "score": 75.0}
+
+
+def test_matthews():
+    # tp=2, tn=1, fp=1, fn=1: (2*1 - 1*1) / sqrt(3*3*2*2) = 1/6
+    result = score("matthews", [1, 1, 0, 1, 0], [1, 1, 0, 0, 1])
+    assert result == {"matthews": pytest.approx(100 / 6), "score": pytest.approx(100 / 6)}
+
+
+def test_accuracy_and_f1_of_class_one():
+    # tp=1, fp=0, fn=1: F1 = 2/3
+    result = score("accuracy_f1", [1, 0, 0, 0], [1, 1, 0, 0])
+    assert result == pytest.approx({"accuracy": 75, "f1": 200 / 3, "score": (75 + 200 / 3) / 2})
+
+
+def test_pearson_and_spearman():
+    # ranks agree but for one swap: rho = 1 - 6*2/(4*15) = 0.8
+    result = score("pearson_spearman", [1.0, 2.0, 3.0, 10.0], [1.0, 3.0, 2.0, 4.0])
+    assert result["spearman"] == pytest.approx(80)
+    assert result["pearson"] == pytest.approx(100 * 13 / math.sqrt(50 * 5))
+    assert result["score"] == pytest.approx((result["pearson"] + result["spearman"]) / 2)
+
+
+@pytest.mark.parametrize(
+    ("metric", "constant", "labels", "expected"),
+    [
+        ("matthews", 1, [1, 0, 1], 0),
+        ("pearson_spearman", 2.5, [1.0, 2.0, 3.0], 0),
+        ("accuracy_f1", 0, [1, 0, 0], 100 / 3),
+        ("accuracy", 1, [1, 0, 0], 100 / 3),
+    ],
+)
+def test_a_constant_prediction_has_a_score_and_a_warning(metric, constant, labels, expected, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert score(metric, [constant] * 3, labels)["score"] == pytest.approx(expected)
+    assert "every prediction" in caplog.text
+
+
+def test_predictions_that_differ_bring_no_warning(caplog):
+    score("matthews", [0, 1], [0, 1])
+    assert not caplog.text
+
+
+def test_a_prediction_that_is_no_number_counts_as_zero(caplog):
+    assert score("pearson_spearman", [1.0, math.nan, 2.0], [1.0, 2.0, 3.0])["score"] == 0
+    assert "not finite" in caplog.text
+
+
+@pytest.mark.parametrize("metric", PARTS)
+@given(pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=8))
+def test_never_nan_and_the_score_is_the_mean(metric, pairs):
+    predictions, labels = zip(*pairs, strict=True)
+    result = score(metric, predictions, labels)
+    assert set(result) == {*PARTS[metric], "score"}
+    assert all(-100.0001 <= value <= 100.0001 for value in result.values())
+    assert result["score"] == pytest.approx(sum(result[name] for name in PARTS[metric]) / len(PARTS[metric]))
+
+
+def test_an_unknown_metric_lists_the_known():
+    with pytest.raises(InputError, match="matthews"):
+        score("mathews", [1], [1])
+
+
+def test_lengths_must_agree():
+    with pytest.raises(ValueError, match="equal"):
+        score("accuracy", [1, 0], [1])
+
+
+def test_majority(caplog):
+    assert majority_score("accuracy", [1, 1, 0], [1, 0, 0, 0], regression=False) == 25
+    assert majority_score("accuracy", [1, 0], [0, 0, 1], regression=False) == pytest.approx(200 / 3)  # lowest of equals
+    assert majority_score("accuracy_f1", [1, 1, 0], [1, 1], regression=False) == 100
+    assert majority_score("pearson_spearman", [1.0, 4.0], [1.0, 2.0], regression=True) == 0
+    assert not caplog.text

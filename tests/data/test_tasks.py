@@ -1,0 +1,131 @@
+"""Text formats, label words and ids of the seven tasks, pinned by example."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from places import CONF
+
+from read_repro.data.tasks import Task
+from read_repro.errors import InputError
+
+TASKS: dict[str, Task] = {
+    file.stem: instantiate(OmegaConf.load(file)) for file in sorted((CONF / "task").glob("*.yaml"))
+}
+ROW = {"premise": "A", "hypothesis": "B", "question": "A", "question1": "A", "question2": "B"}
+ROW |= {"sentence": "B", "sentence1": "A", "sentence2": "B"}
+
+SOURCES = {
+    "cola": "cola sentence: B",
+    "sst2": "sst2 sentence: B",
+    "mrpc": "mrpc sentence1: A sentence2: B",
+    "stsb": "stsb sentence1: A sentence2: B",
+    "qqp": "qqp question1: A question2: B",
+    "qnli": "qnli question: A sentence: B",
+    "mnli": "mnli hypothesis: B premise: A",
+}
+WORDS = {
+    "cola": ("unacceptable", "acceptable"),
+    "sst2": ("negative", "positive"),
+    "mrpc": ("not_equivalent", "equivalent"),
+    "qqp": ("not_duplicate", "duplicate"),
+    "qnli": ("entailment", "not_entailment"),
+    "mnli": ("entailment", "neutral", "contradiction"),
+}
+
+
+def test_the_seven_tasks_are_there():
+    assert set(SOURCES) <= set(TASKS)
+    assert all(task.name == file for file, task in TASKS.items())
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_source_text_is_t5s_own(name):
+    assert TASKS[name].source(ROW) == SOURCES[name]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_source_text_with_digits_is_lsts(name):
+    expected = "mnli premise: A hypothesis B" if name == "mnli" else SOURCES[name]
+    assert TASKS[name].source(ROW, "digits") == expected
+
+
+def test_braces_in_a_text_are_text():
+    assert TASKS["cola"].source({"sentence": "{label} {0}"}) == "cola sentence: {label} {0}"
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_label_words_in_order_of_ids(name):
+    task = TASKS[name]
+    assert task.answers("words") == WORDS[name]
+    assert task.answers("digits") == tuple(str(i) for i in range(len(WORDS[name])))
+    assert task.outputs == len(WORDS[name])
+    assert not task.regression
+
+
+@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("targets", ["words", "digits"])
+def test_every_answer_is_parsed_back_to_what_wrote_it(name, targets):
+    task = TASKS[name]
+    assert all(task.target(task.value(answer), targets) == answer for answer in task.answers(targets))
+    assert len(set(task.answers(targets))) == len(task.answers(targets))
+
+
+@pytest.mark.parametrize(
+    ("label", "words", "digits"),
+    [
+        (0, "0.0", "0.0"),
+        (5.0, "5.0", "5.0"),
+        (3.799999952316284, "3.8", "3.8"),  # float32, as the hub has it
+        (2.75, "2.8", "2.8"),
+        (1.5, "1.6", "1.5"),
+        (2.5, "2.4", "2.5"),  # halves to the even neighbour
+        (0.25, "0.2", "0.2"),
+        (4.917, "5.0", "4.9"),
+    ],
+)
+def test_stsb_numbers(label, words, digits):
+    task = TASKS["stsb"]
+    assert task.regression
+    assert task.outputs == 1
+    assert task.target(label, "words") == words
+    assert task.target(label, "digits") == digits
+    assert words in task.answers("words")
+    assert digits in task.answers("digits")
+
+
+def test_stsb_answers():
+    task = TASKS["stsb"]
+    assert len(task.answers("words")) == 26
+    assert task.answers("words")[:3] == ("0.0", "0.2", "0.4")
+    assert len(task.answers("digits")) == 51
+    assert task.value("3.4") == 3.4
+
+
+def test_a_text_that_is_no_answer():
+    with pytest.raises(InputError, match="acceptable"):
+        TASKS["cola"].value("good")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"split": "thirds"}, "halve_validation"),
+        ({"words": ("no",)}, "1 words for 2 classes"),
+        ({"classes": (), "words": ()}, "bounds"),
+        ({"split": "keep"}, "test"),
+        ({"split": "hold_out_train"}, "hold_out"),
+    ],
+)
+def test_a_task_that_contradicts_itself(change, message):
+    with pytest.raises(InputError, match=message):
+        replace(TASKS["cola"], **change)
+
+
+def test_tasks_and_sources_import_without_torch_and_datasets():
+    block = "import sys; sys.modules['torch'] = sys.modules['datasets'] = None; "
+    code = f"{block}import read_repro.data.sources, read_repro.data.tasks"
+    subprocess.run([sys.executable, "-c", code], check=True)

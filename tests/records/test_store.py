@@ -1,0 +1,84 @@
+"""Names, and records that are whole or not there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from read_repro.errors import InputError
+from read_repro.records.naming import run_name, setting
+from read_repro.records.store import finished, read_record, records, sweep_leftovers, write_json
+
+FINISHED = {"schema": 1, "status": "finished", "data_info": {"fingerprint": "a"}}
+
+
+def test_a_run_is_named_by_its_choices() -> None:
+    name = run_name(
+        backbone="minilm", data="local", task="cola", method="read", setting={"hidden": 128, "lr": 3e-05}, seed=1
+    )
+    assert name == "minilm/local/cola/read,hidden=128,lr=3e-05/seed=1"
+
+
+def test_a_setting_is_what_differs_from_the_files_but_for_places_and_tools() -> None:
+    files = {"optim": {"lr": 1e-3}, "data": {"batch_size": 48, "path": None}, "seed": 0, "logger": {"x": 1}}
+    ours = {"optim": {"lr": 1e-4}, "data": {"batch_size": 48, "path": "/tmp"}, "seed": 3, "logger": {"x": 2}}
+    assert setting(ours, files) == {"lr": 1e-4}
+    assert setting({"a": {"x": 1}, "b": {"x": 2}}, {}) == {"a.x": 1, "b.x": 2}
+
+
+def test_no_value_can_leave_its_folder() -> None:
+    assert "/" not in run_name(backbone="b", data="d", task="t", method="m", setting={"k": "../../x"}, seed=0)[8:-7]
+
+
+def test_a_killed_writer_leaves_the_old_record_or_the_new_one(tmp_path: Path) -> None:
+    """Real kills at random moments of a process that rewrites the same record for ever."""
+    path = tmp_path / "result.json"
+    code = (
+        "import sys; from pathlib import Path; from read_repro.records.store import write_json\n"
+        "n = 0\nwhile True:\n n += 1\n"
+        " write_json(Path(sys.argv[1]), {'schema': 1, 'status': 'finished', 'n': n, 'ballast': ['x' * 1000] * 200})\n"
+        " print(n, flush=True)"
+    )
+    for moment_s in (0.0, 0.013, 0.037, 0.05):
+        writer = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(moment_s)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        record = read_record(path)
+        assert record is not None
+        assert len(record["ballast"]) == 200
+    sweep_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_a_number_that_json_lacks_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "result.json", {"x": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_is_a_valid_record_of_this_very_run(tmp_path: Path) -> None:
+    assert finished(tmp_path, {}) is None
+    write_json(tmp_path / "result.json", FINISHED)
+    assert finished(tmp_path, {"data_info.fingerprint": "a"}) == FINISHED
+    with pytest.raises(InputError, match=r"data_info.fingerprint is a, this run's b.*force=true"):
+        finished(tmp_path, {"data_info.fingerprint": "b"})
+
+
+@pytest.mark.parametrize("content", ["{", "[]", json.dumps({**FINISHED, "schema": 0}), json.dumps({"schema": 1})])
+def test_what_is_no_record_is_named_and_the_rest_stands(tmp_path: Path, content: str) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        write_json(tmp_path / "runs" / name / "result.json", FINISHED)
+    (tmp_path / "runs" / "a" / "result.json").write_text(content)
+    (_, broken), (_, whole) = records(tmp_path)
+    assert isinstance(broken, ValueError)
+    assert str(tmp_path / "runs" / "a") in str(broken)
+    assert whole == FINISHED

@@ -1,0 +1,387 @@
+"""Sweeps: what they consist of, how they choose, and that they go on where they were."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from hydra import compose, initialize_config_dir
+from places import CONF
+from test_run import MOVING, write_glue
+
+from read_repro.errors import InputError
+from read_repro.sweep import launchers as launch
+from read_repro.sweep.jobs import TRAIN, Job, Sweep, expand
+from read_repro.sweep.launchers import Local
+from read_repro.sweep.overrides import learning_rates
+from read_repro.sweep.runner import choose, final, forecast, run_sweep
+from read_repro.sweep.status import state, stored, table
+
+ROOT = TRAIN.parent
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def expanded(*arguments: str) -> Sweep:
+    first = [argument for argument in arguments if argument.startswith("experiment=")]
+    params = compose("config", first, return_hydra_config=True).hydra.sweeper.params
+    return expand(list(arguments), {key: [*each] for key, each in params.items()})
+
+
+@pytest.fixture(scope="module")
+def table1() -> Sweep:
+    return expanded("experiment=table1")
+
+
+def test_table_1_is_the_papers_grid(table1: Sweep) -> None:
+    """Sizes: full 1, adapter 2, LoRA 2, BitFit 1, prompt 3, LST 1, READ 2 x 3 on each of two backbones."""
+    sizes = 1 + 2 + 2 + 1 + 3 + 1 + 6 + 6
+    assert len(table1.search) == sizes * 32 * 7 == 4928
+    assert len(table1.grid) == 3 * 4928
+    assert len({job.record for job in table1.grid}) == 3 * 4928
+    assert {job.seed for job in table1.search} == {0}
+    assert {job.cost[0] for job in table1.search if job.cost[2] != "read"} == {"t5-base"}
+    assert len({job.contest for job in table1.search}) == 7 * (7 + 1)
+
+
+def test_a_job_is_what_train_py_would_make_of_its_command(tmp_path: Path) -> None:
+    """A run's folder is worked out without composing each job; the real entry, stopped by its data, must make it."""
+    job = expanded(*SMALL, f"results_dir={tmp_path}", "method=lora,adapter", "sweep.grid=true").search[-1]
+    ended = subprocess.run(
+        [sys.executable, *job.command, "data.path=nowhere"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert job.setting == ("method.bottleneck=64", "optim.lr=0.003")
+    assert job.record.parent.is_dir()
+
+
+def test_learning_rates_are_evenly_spaced_on_a_log_scale() -> None:
+    rates = learning_rates([1e-6, 3e-3], rounds=32)
+    assert (len(rates), rates[0], rates[-1]) == (32, 1e-6, 3e-3)
+    steps = [after / before for before, after in pairwise(rates)]
+    assert max(steps) / min(steps) < 1.02
+    with pytest.raises(InputError, match="at least 2 rounds"):
+        learning_rates([1e-6, 3e-3], rounds=1)
+
+
+def test_the_command_line_narrows() -> None:
+    sweep = expanded(
+        "experiment=table1", "method=read", "task=cola,mrpc", "seed=0", "backbone=t5-base", "sweep.rounds=4"
+    )
+    assert len(sweep.search) == len(sweep.grid) == 6 * 4 * 2
+    fixed = expanded("experiment=table1", "method=read", "task=cola", "optim.lr=1e-3", "method.hidden=128")
+    assert {job.setting for job in fixed.search} == {(f"method.cell={cell}",) for cell in ("rnn", "lstm", "gru")}
+
+
+def test_table_2_lets_recurrence_stand_apart() -> None:
+    sweep = expanded("experiment=table2", "task=cola", "backbone=t5-base", "sweep.rounds=2")
+    assert len({job.contest for job in sweep.search}) == 2
+    assert sum("recurrent=false" in job.name for job in sweep.search) == len(sweep.search) / 2
+
+
+def test_other_epochs_stand_apart() -> None:
+    sweep = expanded("experiment=minilm_cpu", "method=head,full", "task=cola")
+    assert sorted(job.cost[-1] for job in sweep.search) == [5, 5, 5, 5, 5, 5, 20, 20, 20]
+    assert len({job.contest for job in sweep.search}) == 3
+
+
+@pytest.mark.parametrize("name", ["table3", "figure5", "figure6"])
+def test_what_needs_no_training_is_planned(name: str) -> None:
+    sweep = expanded(f"experiment={name}")
+    assert len(sweep.grid) == 4 * 7
+    assert all("read_repro.measure.peak_memory" in job.command for job in sweep.grid)
+
+
+def test_a_plan_that_is_there_is_not_made_again(tmp_path: Path) -> None:
+    sweep = expanded("experiment=table3", "backbone=t5-small", "method=bitfit", f"results_dir={tmp_path}")
+    (job,) = sweep.grid
+    assert state(job) == "missing"
+    job.record.parent.mkdir(parents=True)
+    job.record.write_text('{"schema": 1, "kind": "planned"}')
+    assert run_sweep(sweep, Local(at_once=1)) == {}
+    assert not job.log.exists()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_as_a_single_run(name: str) -> None:
+    """What a sweep's jobs are started with."""
+    config = compose("config", [f"experiment={name}", "hydra.mode=RUN"], return_hydra_config=True)
+    assert config.hydra.mode.name == "RUN"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("stage=serch",), "search, final, all, grid"),
+        (("stage=search", "seed=1"), "seed 0 alone"),
+        (("method=full", "method.hidden=1,2"), "method.hidden does not exist"),
+    ],
+)
+def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        expanded("experiment=table1", "task=cola", "sweep.rounds=2", *arguments)
+
+
+# A run without its training: it takes the lock, writes how often it was made, and a score that follows from its name.
+RUN = """
+import json, os, sys, time
+from pathlib import Path
+from filelock import FileLock, Timeout
+folder, val, test, wait_s = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
+try:
+    with FileLock(folder / ".lock", timeout=0):
+        if (folder / "result.json").exists() and (folder / "result.json").stat().st_size > 1 and sys.argv[6] == "False":
+            sys.exit(0)
+        time.sleep(wait_s)
+        if val < 0:
+            (folder / "error.txt").write_text("Traceback:\\n  here\\nValueError: a bad run\\n")
+            sys.exit(1)
+        with open(folder / "made", "a") as file:
+            file.write("x")
+        record = {"schema": 1, "status": "finished", "seed": int(sys.argv[5]), "setting": {"lr": val},
+                  "metrics": {"val/score": val, "test/score": test}}
+        (folder / "new").write_text(json.dumps(record))
+        os.replace(folder / "new", folder / "result.json")
+except Timeout:
+    sys.exit("is being run by another process")
+"""
+
+
+def stub(
+    tmp_path: Path,
+    contest: str,
+    val: float,
+    *,
+    seed: int = 0,
+    test: float = 0.0,
+    wait_s: float = 0.0,
+    force: bool = False,
+) -> Job:
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+    name = f"{contest},lr={val}/seed={seed}"
+    folder = tmp_path / "runs" / "tiny" / "local" / "cola" / name
+    command = tuple(map(str, (script, folder, val, test, wait_s, seed, force)))
+    return Job(name, command, folder / "result.json", "cola", seed, (contest,), (f"lr={val}",), ("tiny",) * 6)
+
+
+def sweep_of(tmp_path: Path, jobs: list[Job], stage: str, *, force: bool = False) -> Sweep:
+    search = tuple(job for job in jobs if job.seed == 0)
+    return Sweep(stage, search, tuple(jobs), (), tmp_path, force=force, dry_run=False)
+
+
+def made(job: Job) -> int:
+    path = job.record.with_name("made")
+    return len(path.read_text()) if path.exists() else 0
+
+
+def test_search_then_the_best_by_validation_on_every_seed(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val, seed=seed, test=-val) for val in (10, 30, 20) for seed in (0, 1, 2)]
+    assert run_sweep(sweep_of(tmp_path, jobs, "search"), Local(at_once=2)) == {}
+    assert [made(job) for job in jobs] == [1, 0, 0, 1, 0, 0, 1, 0, 0]
+    everything = sweep_of(tmp_path, jobs, "all")
+    assert forecast(everything)["tiny tiny"].counts == {"done": 3, "running": 0, "failed": 0, "missing": 2}
+    run_sweep(everything, Local(at_once=2))
+    assert [made(job) for job in jobs] == [1, 0, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_test_scores_are_never_read_for_selection(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val, test=100 - val) for val in (10, 30, 20)]
+    sweep = sweep_of(tmp_path, jobs, "search")
+    run_sweep(sweep, Local(at_once=3))
+    before = choose(jobs)
+    generator = random.Random(0)
+    for job in jobs:
+        record = json.loads(job.record.read_text())
+        record["metrics"] = {"val/score": record["metrics"]["val/score"], "test/score": generator.uniform(0, 100)}
+        job.record.write_text(json.dumps(record))
+    assert choose(jobs) is before is jobs[1]
+    for job in jobs:
+        record = json.loads(job.record.read_text())
+        del record["metrics"]["test/score"]
+        job.record.write_text(json.dumps(record))
+    assert final(sweep) == [jobs[1]]
+
+
+def test_a_failed_run_stops_no_other_and_is_named_with_its_cause(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val) for val in (-1, 10)]
+    failed = run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))
+    assert failed == {jobs[0].name: "ValueError: a bad run"}
+    assert [state(job) for job in jobs] == ["failed", "done"]
+    assert stored(tmp_path)["tiny read"].counts == {"done": 1, "running": 0, "failed": 1, "missing": 0}
+
+
+def test_only_a_valid_record_counts_and_what_is_done_is_left_alone(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val) for val in (10, 20, 30)]
+    sweep = sweep_of(tmp_path, jobs, "grid")
+    run_sweep(sweep, Local(at_once=3))
+    jobs[0].record.write_text("{")
+    jobs[1].record.unlink()
+    run_sweep(sweep, Local(at_once=3))
+    assert [made(job) for job in jobs] == [2, 2, 1]
+    jobs = [stub(tmp_path, "read", val, force=True) for val in (10, 20, 30)]
+    run_sweep(sweep_of(tmp_path, jobs, "grid", force=True), Local(at_once=3))
+    assert [made(job) for job in jobs] == [3, 3, 2]
+
+
+def test_a_run_under_way_elsewhere_is_waited_for_and_not_done_twice(tmp_path: Path) -> None:
+    slow, other = stub(tmp_path, "read", 10, wait_s=1.5), stub(tmp_path, "read", 20)
+    pool = Local(at_once=1)
+    poll = pool.start(slow.command, slow.log)
+    while state(slow) != "running":
+        assert poll() is None
+        time.sleep(0.02)
+    assert run_sweep(sweep_of(tmp_path, [slow, other], "grid"), Local(at_once=1)) == {}
+    assert [made(job) for job in (slow, other)] == [1, 1]
+
+
+def test_two_sweeps_at_once_do_no_run_twice(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val, wait_s=0.2) for val in range(6)]
+    sweep = sweep_of(tmp_path, jobs, "grid")
+    if (child := os.fork()) == 0:
+        os._exit(len(run_sweep(sweep, Local(at_once=2))))
+    failed = run_sweep(sweep, Local(at_once=2))
+    assert os.waitpid(child, 0)[1] == 0
+    assert failed == {}
+    assert [made(job) for job in jobs] == [1] * 6
+
+
+def test_a_run_dies_with_its_parent_however_that_ends(tmp_path: Path) -> None:
+    script = tmp_path / "long.py"
+    script.write_text("import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)")
+    born = tmp_path / "born"
+    code = "import sys, time; from pathlib import Path; from read_repro.sweep.launchers import spawn; "
+    code += "spawn(sys.argv[1:3], Path(sys.argv[3])); time.sleep(600)"
+    parent = subprocess.Popen([sys.executable, "-c", code, script, born, tmp_path / "log"])
+    while not born.exists() or not born.read_text():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{born.read_text()}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_plan_counts_locks_failures_and_costs(tmp_path: Path) -> None:
+    done, held, failed = (stub(tmp_path, "read", val) for val in (10, 20, -1))
+    run_sweep(sweep_of(tmp_path, [done, failed], "grid"), Local(at_once=2))
+    held.record.parent.mkdir(parents=True)
+    with FileLock(held.record.parent / ".lock"):
+        lines = forecast(sweep_of(tmp_path, [done, held, failed], "grid"))
+    assert lines["tiny tiny"].counts == {"done": 1, "running": 1, "failed": 1, "missing": 0}
+    assert table(lines).splitlines()[-1].split() == ["all", "1", "1", "1", "0", "-", "-"]
+
+
+SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
+SMALL = (
+    "experiment=minilm_cpu",
+    "backbone=t5-random",
+    f"backbone.shape={SHAPE}",
+    "data.targets=digits",
+    "task=cola",
+    "trainer.max_epochs=1",
+)
+EIGHT = (*SMALL, "stage=grid", "method=read,lora", "optim.lr=1e-3,1e-2", "seed=0,1")
+
+
+def sweeping(results: Path, glue: Path, *more: str, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            [sys.executable, "train.py", *EIGHT, f"data.path={glue}", f"results_dir={results}", *more],
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+
+def still(results: Path) -> dict[str, Any]:
+    """Eight records by their place, without what two runs of one seed may differ in."""
+    found = {}
+    for path in sorted((results / "runs").rglob("result.json")):
+        record = json.loads(path.read_text())
+        record["metrics"] = {k: v for k, v in record["metrics"].items() if not k.startswith(MOVING)}
+        record["history"] = [
+            {k: v for k, v in row.items() if k not in ("time_s", "energy_kwh")} for row in record["history"]
+        ]
+        for moving in ("labels", "commit", "config"):
+            del record[moving]
+        found[str(path.relative_to(results))] = record
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    place = tmp_path_factory.mktemp("undisturbed")
+    glue = write_glue(place, one_token=False, rows=32)
+    assert sweeping(place / "results", glue, log=place / "log").wait() == 0, (place / "log").read_text()
+    return glue, still(place / "results")
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_three_times_ends_as_an_undisturbed_one(
+    undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    glue, wanted = undisturbed
+    assert len(wanted) == 8
+    results, generator = tmp_path / "results", random.Random()
+    written: dict[Path, int] = {}
+    for _ in range(3):
+        sweep = sweeping(results, glue, log=tmp_path / "log")
+        goal = len(written) + generator.randint(1, 2)
+        while len(list(results.rglob("result.json"))) < goal:
+            assert sweep.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.2)
+        time.sleep(generator.uniform(0, 10))
+        sweep.send_signal(signal.SIGKILL)
+        sweep.wait()
+        for path, time_ns in written.items():
+            assert path.stat().st_mtime_ns == time_ns
+        written = {path: path.stat().st_mtime_ns for path in results.rglob("result.json")}
+    assert sweeping(results, glue, log=tmp_path / "log").wait() == 0, (tmp_path / "log").read_text()
+    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in written.items())
+    assert still(results) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("package", "choice"),
+    [
+        ("submitit", ("hydra/launcher=slurm", "hydra.launcher.pool.cluster=local",
+                      "hydra.launcher.pool.parameters={timeout_min: 60}", "hydra.launcher.pool.at_once=2")),
+        ("ray", ("hydra/launcher=ray",)),
+    ],
+    ids=["submitit-local", "ray"],
+)  # fmt: skip
+def test_every_launcher_leaves_the_same_records(
+    package: str, choice: tuple[str, ...], undisturbed: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    pytest.importorskip(package, reason=f"pip install 'read-repro[{'slurm' if package == 'submitit' else package}]'")
+    glue, wanted = undisturbed
+    assert sweeping(tmp_path / "r", glue, *choice, log=tmp_path / "log").wait() == 0, (tmp_path / "log").read_text()
+    assert still(tmp_path / "r") == wanted
+
+
+def test_a_missing_launcher_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(InputError, match=r"read-repro\[slurm\]"):
+        launch.Slurm(at_once=1, cluster="local", folder="nowhere", parameters={})

@@ -1,0 +1,119 @@
+"""Claims are judged by formulas over cells, and by nothing else."""
+
+import csv
+import shutil
+
+import pytest
+from store_factory import fill
+
+from read_repro import paper
+from read_repro.tables.claim_cells import our_cells, paper_cells
+from read_repro.tables.claims import FAILS, HOLDS, NO_TABLE, claims_table, judge, read_claims
+from read_repro.tables.formula import evaluate
+from read_repro.tables.load import read_store
+
+
+def verdicts(store, cells=None):
+    (table,) = claims_table(store, cells)
+    return {(row[0].text, row[1].text): row[4].text for row in table.rows}
+
+
+def verdict(found, words):
+    return next(value for (_, says), value in found.items() if words in says)
+
+
+def test_what_follows_from_the_papers_own_tables_and_what_does_not(tmp_path):
+    found = verdicts(read_store(tmp_path))
+    for words in (
+        "84% reduction",
+        "68% less",
+        "70% less",
+        "80% less",
+        "38% GPU",
+        "uses 5% less",
+        "40% more",
+        "60% less",
+    ):
+        assert verdict(found, words) == HOLDS, words
+    for words in ("69% less", "except for a tiny task, MRPC", "saving more than 84%", "does not grow"):
+        assert verdict(found, words) == FAILS, words
+    for words in ("56% reduction", "up to 90%", "at least 25%", "43%", "15% less", "77% longer"):
+        assert verdict(found, words) == NO_TABLE, words
+
+
+def test_changing_one_cell_of_a_csv_flips_a_verdict(tmp_path, monkeypatch):
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    for name in ("table1", "table2", "table3", "counts"):
+        shutil.copy(f"{paper.__path__[0]}/{name}.csv", folder)
+    path = folder / "table1.csv"
+    rows = list(csv.reader(path.open(encoding="utf-8")))
+    column = rows[0].index("energy_kwh")
+    row = next(row for row in rows if row[:2] == ["read", "t5-base"])
+    row[column] = "9.00"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    store = read_store(tmp_path)
+    before = verdicts(store)
+    monkeypatch.setattr(paper, "__file__", str(folder / "__init__.py"))
+    after = verdicts(store)
+    flipped = {key[1] for key in before if before[key] != after[key]}
+    assert (verdict(before, "84% reduction"), verdict(after, "84% reduction")) == (HOLDS, FAILS)
+    assert "using 80% less energy consumption" in flipped
+    assert all("energy" in says for says in flipped)
+
+
+def test_ours_are_judged_and_labelled(tmp_path):
+    fill(tmp_path)
+    store = read_store(tmp_path)
+    memory = next(claim for claim in read_claims() if "56% reduction" in claim.says)
+    found = judge(memory, our_cells(store, store.blocks[0]))
+    assert found.value == pytest.approx(1 - 2 / 8)
+    assert (found.holds, found.labels) == (True, ("planned",))
+    assert found.runs == ("planned/t5-base/read", "planned/t5-base/full")
+    energy = next(claim for claim in read_claims() if "84% reduction" in claim.says)
+    cpu = next(block for block in store.blocks if block.device == "CPU")
+    assert judge(energy, our_cells(store, cpu)).labels == ("CPU estimate",)
+
+
+def test_a_partial_average_or_sum_is_no_cell(tmp_path):
+    for path in fill(tmp_path):
+        if "minilm/local/cola/read" in path.as_posix():
+            path.unlink()
+    store = read_store(tmp_path)
+    cpu = next(block for block in store.blocks if block.device == "CPU")
+    cells = our_cells(store, cpu)
+    assert ("table1", "read", "avg") not in cells.numbers
+    assert ("table1", "read", "energy_kwh") not in cells.numbers
+    assert {("table1", "lora", "avg"), ("table1", "lora", "energy_kwh")} <= set(cells.numbers)
+
+
+def test_every_claim_is_well_formed_and_reads_cells_that_exist_somewhere(tmp_path):
+    fill(tmp_path)
+    store = read_store(tmp_path)
+    sources = [paper_cells(), *(our_cells(store, block) for block in store.blocks)]
+    rows = columns = 0
+    for claim in read_claims():
+        assert claim.form in ("number", "percent")
+        for source in sources:
+            judge(claim, source)
+            rows += 1
+            columns += len(source.asked)
+    assert rows > 100
+    assert columns > rows
+
+
+@pytest.mark.parametrize(
+    "formula",
+    ["__import__('os')", "(1).__class__", "open('x')", "[x for x in [1]]", "lambda: 1", "2 ** 9", "x", "min(key=1)"],
+)
+def test_formulas_run_nothing_else(formula):
+    with pytest.raises(ValueError, match="not allowed"):
+        evaluate(formula, {}, {})
+
+
+def test_formulas_compute():
+    names = {"value": 0.8355}
+    assert evaluate("reaches(value, 0.84) and not value > 0.84", {}, names) is True
+    assert evaluate("-(1 + 2) * 3 / mean(1, 2) == -6", {}, names) is True
+    assert evaluate("decreasing([3, 2, 1]) and not decreasing([1, 2])", {}, names) is True

@@ -1,0 +1,98 @@
+"""The store is read whole: a broken file is named and left out, and nothing is mixed."""
+
+import json
+import logging
+import subprocess
+import sys
+
+import pytest
+from store_factory import CPU, GPU, fill, run_record, write_run
+
+from read_repro.tables.load import read_store
+
+
+def test_an_empty_store_has_the_papers_block_and_its_columns(tmp_path):
+    store = read_store(tmp_path)
+    assert len(store.runs) == len(store.planned) == len(store.reference) == 0
+    assert [block.of_paper for block in store.blocks] == [True]
+    assert {"run", "task", "setting", "seed", "chosen"} <= set(store.runs.columns)
+
+
+def test_every_record_becomes_a_row(tmp_path):
+    paths = fill(tmp_path)
+    store = read_store(tmp_path)
+    assert len(store.runs) == len(paths)
+    assert (len(store.planned), len(store.reference)) == (56, 21)
+    assert store.broken == ()
+    assert set(store.runs[store.runs["chosen"]]["setting"]) == {"lr=0.001", ""}
+
+
+BROKEN = {
+    "truncated": lambda text: text[: len(text) // 2],
+    "not an object": lambda text: "[1, 2]",
+    "another schema": lambda text: text.replace('"schema": 1', '"schema": 2'),
+    "unfinished": lambda text: text.replace('"finished"', '"running"'),
+    "no metrics": lambda text: text.replace('"metrics"', '"metric"'),
+    "NaN": lambda text: text.replace('"val/score": 60.0', '"val/score": NaN'),
+    "words for a number": lambda text: text.replace('"val/score": 60.0', '"val/score": "good"'),
+    "a list for a name": lambda text: text.replace('"task": "cola"', '"task": ["cola"]'),
+    "history of numbers": lambda text: text.replace('"history": [', '"history": [1, '),
+    "seed of words": lambda text: text.replace('"seed": 0', '"seed": "zero"'),
+    "hardware of words": lambda text: json.dumps(json.loads(text) | {"hardware": "cpu"}),
+    "binary": lambda text: "\x00\x01",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_named_and_the_rest_stands(tmp_path, caplog, kind):
+    good = write_run(tmp_path, run_record(seed=1))
+    bad = write_run(tmp_path, run_record(seed=0))
+    bad.write_text(BROKEN[kind](bad.read_text()))
+    with caplog.at_level(logging.ERROR, logger="read_repro.tables.load"):
+        store = read_store(tmp_path)
+    assert list(store.runs["seed"]) == [1]
+    assert good.exists()
+    assert bad.relative_to(tmp_path).as_posix() in store.broken[0]
+    assert store.broken[0] in caplog.text
+
+
+def test_a_copy_counts_once(tmp_path):
+    path = write_run(tmp_path, run_record())
+    copy = path.parent.parent / "seed=0 (copy)" / "result.json"
+    copy.parent.mkdir()
+    copy.write_text(path.read_text())
+    store = read_store(tmp_path)
+    assert len(store.runs) == 1
+    assert "the same run" in store.broken[0]
+
+
+def test_other_data_are_left_out_by_their_fingerprint(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, run_record(seed=seed, fingerprint="one"))
+    write_run(tmp_path, run_record(seed=2, fingerprint="two"))
+    store = read_store(tmp_path)
+    assert sorted(store.runs["seed"]) == [0, 1]
+    assert "other data" in store.broken[0]
+
+
+def test_backbones_sources_limits_cuts_and_devices_are_blocks_of_their_own(tmp_path):
+    records = [run_record(), run_record(backbone="bert"), run_record(data="synthetic"), run_record(train_limit=None)]
+    records += [run_record(train_limit=500), run_record(hardware=GPU, seed=1)]
+    cut = run_record(train_limit=None, seed=2)
+    cut["data_info"]["cut"] = True
+    for record in [*records, cut]:
+        write_run(tmp_path, record)
+    assert len(read_store(tmp_path).blocks) == 1 + len(records) + 1
+
+
+def test_another_cpu_is_the_same_block_but_other_hardware(tmp_path):
+    write_run(tmp_path, run_record(seed=0))
+    write_run(tmp_path, run_record(seed=1, hardware=CPU | {"name": "Another CPU"}))
+    store = read_store(tmp_path)
+    assert len(store.blocks) == 2
+    assert store.runs["hardware"].nunique() == 2
+
+
+def test_the_tables_import_neither_torch_nor_hydra():
+    code = "import sys; sys.modules.update(torch=None, hydra=None, omegaconf=None); import read_repro.tables.build"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

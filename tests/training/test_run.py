@@ -1,0 +1,237 @@
+"""One run from configuration to record, on the smallest real pieces: a tiny T5 with its own tokenizer, real files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from places import CONF
+
+from read_repro.data.batches import collate, encode
+from read_repro.errors import InputError
+from read_repro.methods.base import Encoded
+from read_repro.records.naming import run_name, setting
+from read_repro.training.callbacks import load_trainable
+from read_repro.training.checks import check
+from read_repro.training.predict import load, trusted
+from read_repro.training.provenance import hardware_of
+from read_repro.training.run import Parts, build, run
+
+TINY = [
+    "backbone=t5-random",
+    "backbone.shape={vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 2}",
+    "data=local",
+    "logger=none",
+    "trainer.progress_bar=false",
+    "trainer.accelerator=cpu",
+    "trainer.threads=1",
+    "data.targets=digits",
+]
+LONGER = ("data.batch_size=16", "trainer.max_epochs=8", "trainer.patience=8")
+WORDS = [first + second for first in "bdfgklmn" for second in ("a", "e", "o")]
+MOVING = ("time/", "energy/", "memory/")  # what two runs of one seed may differ in
+
+
+def sentence(row: int, *, one_token: bool) -> dict[str, Any]:
+    """A nonsense sentence. The label turns on one word in the middle, or on which half of a word list all come from."""
+    generator = torch.Generator().manual_seed(row)
+    words = torch.randint(0, 12, (6,), generator=generator).tolist()
+    label = row % 2
+    if one_token:
+        words[2] = 20 + label
+    else:
+        words = [word + 12 * label for word in words]
+    return {"sentence": " ".join(WORDS[word] for word in words), "label": label}
+
+
+@pytest.fixture
+def glue(tmp_path: Path) -> Path:
+    return write_glue(tmp_path, one_token=False)
+
+
+def write_glue(folder: Path, *, one_token: bool, rows: int = 400) -> Path:
+    (folder / "glue" / "cola").mkdir(parents=True)
+    for name, start, count in (("train", 0, rows), ("validation", 10_000, 200)):
+        lines = [json.dumps(sentence(start + row, one_token=one_token)) for row in range(count)]
+        (folder / "glue" / "cola" / f"{name}.jsonl").write_text("\n".join(lines))
+    return folder / "glue"
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return OmegaConf.to_container(compose("config", [*TINY, *overrides]), resolve=True)
+
+
+def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[dict[str, Any], Path]:
+    """What train.py does, without its command line."""
+    choices = ["task=cola", f"method={method}", f"data.path={glue}", f"results_dir={results}"]
+    config, files = composed(*choices, *overrides), composed(f"method={method}")
+    identity = {
+        "backbone": config["backbone"]["name"],
+        "data": config["data"]["source"],
+        "task": "cola",
+        "method": method,
+        "setting": {key: value for key, value in setting(config, files).items() if "." not in key and key != "name"},
+        "seed": config["seed"],
+    }
+    identity["setting"] = {key: identity["setting"][key] for key in ("lr", "max_epochs") if key in identity["setting"]}
+    folder = results / "runs" / run_name(**identity)
+    return run(config, identity, folder, check(config, folder)), folder
+
+
+def test_full_tuning_learns_a_task_of_two_labels(glue: Path, tmp_path: Path) -> None:
+    record, _ = do(glue, tmp_path / "results", "full", "optim.lr=3e-3", *LONGER)
+    assert record["metrics"]["test/score"] >= 90  # Matthews of 95% accuracy on balanced labels
+
+
+def test_read_learns_what_turns_on_one_source_token_and_needs_the_encoders_correction(tmp_path: Path) -> None:
+    glue = write_glue(tmp_path, one_token=True)
+    record, folder = do(glue, tmp_path / "results", "read", "optim.lr=1e-2", *LONGER)
+    parts = build(record["config"], check(record["config"], folder))
+    load_trainable(parts.method, folder / "best.safetensors")
+    method = parts.method.eval()
+
+    def accuracy() -> float:
+        outcomes = [(method.predict(batch) == batch["labels"]).float() for batch in parts.data.test_dataloader()]
+        return 100 * torch.cat(outcomes).mean().item()
+
+    whole, encode = accuracy(), method.encode
+
+    def cut_off(batch: dict[str, torch.Tensor]) -> Encoded:
+        encoded = encode(batch)
+        return Encoded(encoded.state, encoded.batch, torch.zeros_like(encoded.side))
+
+    method.encode = cut_off
+    assert whole >= 95
+    assert accuracy() <= whole - 10
+
+
+def test_two_runs_of_one_seed_leave_the_same_record_but_for_time_energy_and_memory(glue: Path, tmp_path: Path) -> None:
+    first, second = (do(glue, tmp_path / place, "read", "trainer.max_epochs=2")[0] for place in ("a", "b"))
+
+    def fixed(record: dict[str, Any]) -> dict[str, Any]:
+        still = {key: value for key, value in record["metrics"].items() if not key.startswith(MOVING)}
+        rows = [{k: v for k, v in row.items() if k not in ("time_s", "energy_kwh")} for row in record["history"]]
+        rest = {k: v for k, v in record.items() if k not in ("metrics", "history", "config", "commit", "labels")}
+        return {**rest, "metrics": still, "history": rows}
+
+    assert fixed(first) == fixed(second)
+    third, _ = do(glue, tmp_path / "c", "read", "trainer.max_epochs=2", "seed=1")
+    assert fixed(third)["history"] != fixed(first)["history"]
+    assert third["data_info"]["fingerprint"] == first["data_info"]["fingerprint"]
+
+
+def test_a_finished_run_is_not_run_again_unless_forced(glue: Path, tmp_path: Path) -> None:
+    _, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    written = (folder / "result.json").stat().st_mtime_ns
+    again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert (folder / "result.json").stat().st_mtime_ns == written
+    assert again["status"] == "finished"
+    do(glue, tmp_path, "read", "trainer.max_epochs=1", "force=true")
+    assert (folder / "result.json").stat().st_mtime_ns != written
+
+
+def test_a_record_of_other_data_is_named_and_refused(glue: Path, tmp_path: Path) -> None:
+    do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    with (glue / "cola" / "train.jsonl").open("a") as file:
+        file.write('\n{"sentence": "one more", "label": 1}')
+    with pytest.raises(InputError, match=r"fingerprint.*force=true.*results_dir"):
+        do(glue, tmp_path, "read", "trainer.max_epochs=1")
+
+
+def test_a_broken_record_is_set_aside_and_the_run_done_again(glue: Path, tmp_path: Path) -> None:
+    _, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    (folder / "result.json").write_text("{")
+    record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert record["status"] == "finished"
+    assert (folder / "result.json.broken").read_text() == "{"
+
+
+def test_a_failing_run_leaves_its_traceback_and_no_record(
+    glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("read_repro.methods.read.READ.decode", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    (folder,) = (tmp_path / "runs").glob("*/*/*/*/*")
+    assert "ZeroDivisionError" in (folder / "error.txt").read_text()
+    assert not (folder / "result.json").exists()
+
+
+def test_a_run_whose_loss_runs_away_is_recorded_with_a_dash_for_it(
+    glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from read_repro.backbones.t5 import T5Backbone
+
+    own = T5Backbone.loss
+    monkeypatch.setattr(T5Backbone, "loss", lambda *arguments: own(*arguments) * float("inf"))
+    monkeypatch.setattr("torch.optim.AdamW.step", lambda self, closure=None: closure() if closure else None)
+    record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert [row["train/loss"] for row in record["history"]] == [None]
+
+
+def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    spent = record["metrics"]["energy/cpu_estimate_kwh"]
+    assert "energy/cpu_estimate_kwh_earlier_tries" not in record["metrics"]
+    (folder / "result.json").unlink()  # as if killed before its record
+    again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert again["metrics"]["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(spent, rel=0.05)
+
+
+def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    weights = load_file(folder / "best.safetensors")
+    assert sum(weight.numel() for weight in weights.values()) == record["metrics"]["params/trainable"]
+
+
+def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    parts = build(record["config"], check(record["config"], folder))
+    load_trainable(parts.method, folder / "best.safetensors")
+    parts.method.eval()
+    predictor = load(folder)
+    for row in (10_000, 10_001, 10_002):
+        text = str(sentence(row, one_token=False)["sentence"])
+        said = predictor(text)
+        batch = collate(encode_one(parts, text), pad_id=0)
+        assert said.label == parts.task.classes[int(parts.method.predict(batch))]
+        assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(InputError, match="takes sentence: 2"):
+        predictor("one", "two")
+
+
+def encode_one(parts: Parts, text: str) -> Any:
+    options = {"text_to_text": True, "targets": "digits", "max_source_tokens": 128}
+    return encode(parts.task, [{"sentence": text}], parts.tokenizer, **options).examples
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ({"method": "os.system"}, "none of ours"),
+        ({"config": {"method": {"hidden": {"_target_": "os.system", "command": "true"}}}}, "names code to run"),
+    ],
+)
+def test_a_foreign_record_names_no_code(damage: dict[str, Any], says: str) -> None:
+    config = composed("method=read", "task=cola", "data.path=x")
+    config |= {"method": {**config["method"], **damage.get("config", {}).get("method", {})}}
+    with pytest.raises(InputError, match=says):
+        trusted(config, damage.get("method", "read"))
+    foreign = {**composed("method=read", "task=cola", "data.path=x"), "task": {"_target_": "os.system"}}
+    assert trusted(foreign, "read")["task"]["_target_"] == "read_repro.data.tasks.Task"
+
+
+def test_a_precision_that_the_hardware_lacks_is_refused() -> None:
+    with pytest.raises(InputError, match="32-true"):
+        hardware_of(composed("trainer.precision=bf16-mixed", "method=read", "task=cola", "data.path=x"))
+
+
+def test_the_head_is_refused_on_t5(glue: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="minilm"):
+        do(glue, tmp_path, "head")
