@@ -138,7 +138,7 @@ def test_the_command_prints_the_peak_first_and_parts_that_sum_to_it() -> None:
     command = [
         sys.executable,
         "-m",
-        "read_repro.measure.peak_memory",
+        "read_repro.measure.memory_planner",
         "backbone=t5-small",
         "method=read",
         "batch_size=2",

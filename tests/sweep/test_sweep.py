@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
+from nonsense import MOVING, write_glue
 from places import CONF
-from test_run import MOVING, write_glue
 
 from read_repro.errors import InputError
 from read_repro.sweep import launchers as launch
@@ -106,7 +106,7 @@ def test_other_epochs_stand_apart() -> None:
 def test_what_needs_no_training_is_planned(name: str) -> None:
     sweep = expanded(f"experiment={name}")
     assert len(sweep.grid) == 4 * 7
-    assert all("read_repro.measure.peak_memory" in job.command for job in sweep.grid)
+    assert all("read_repro.measure.memory_planner" in job.command for job in sweep.grid)
 
 
 def test_a_plan_that_is_there_is_not_made_again(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """One run from configuration to record, on the smallest real pieces: a tiny T5 with its own tokenizer, real files."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from nonsense import MOVING, sentence, write_glue
 from omegaconf import OmegaConf
 from places import CONF
 
@@ -31,33 +31,11 @@ TINY = [
     "data.targets=digits",
 ]
 LONGER = ("data.batch_size=16", "trainer.max_epochs=8", "trainer.patience=8")
-WORDS = [first + second for first in "bdfgklmn" for second in ("a", "e", "o")]
-MOVING = ("time/", "energy/", "memory/")  # what two runs of one seed may differ in
-
-
-def sentence(row: int, *, one_token: bool) -> dict[str, Any]:
-    """A nonsense sentence. The label turns on one word in the middle, or on which half of a word list all come from."""
-    generator = torch.Generator().manual_seed(row)
-    words = torch.randint(0, 12, (6,), generator=generator).tolist()
-    label = row % 2
-    if one_token:
-        words[2] = 20 + label
-    else:
-        words = [word + 12 * label for word in words]
-    return {"sentence": " ".join(WORDS[word] for word in words), "label": label}
 
 
 @pytest.fixture
 def glue(tmp_path: Path) -> Path:
     return write_glue(tmp_path, one_token=False)
-
-
-def write_glue(folder: Path, *, one_token: bool, rows: int = 400) -> Path:
-    (folder / "glue" / "cola").mkdir(parents=True)
-    for name, start, count in (("train", 0, rows), ("validation", 10_000, 200)):
-        lines = [json.dumps(sentence(start + row, one_token=one_token)) for row in range(count)]
-        (folder / "glue" / "cola" / f"{name}.jsonl").write_text("\n".join(lines))
-    return folder / "glue"
 
 
 def composed(*overrides: str) -> dict[str, Any]:
