@@ -16,6 +16,8 @@ Oddities of the released code that are kept, since its results rest on them:
 - They are not chosen anew at the decoder: its first block goes on with what the encoder's last one kept.
 - The keys and values of cross-attention keep columns of the decoder's stream, although they read the encoder's.
 - Heads are ignored: the d best of the query, key and value rows are cut into heads anew.
+- Kept dimensions stand in the order of a Python set of integers, not in their old one, so that it is this order that
+  decides which rows share a head and which dimensions add up (``order=authors``; ``ascending`` keeps the old order).
 - Every layer is pruned and has a gate, also one that is dropped; such a gate counts and gets no gradient.
 - Ladders and up-projection copy nothing: weights N(0, 0.01^2), biases 0. So is every side linear with init=random.
 
@@ -42,7 +44,7 @@ from read_repro.backbones.frozen_pass import Keep
 from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.methods.lst_pruning import Importance, fisher, highest, magnitude, matrices, weight_of
+from read_repro.methods.lst_pruning import ORDERS, Importance, fisher, highest, magnitude, matrices, weight_of
 from read_repro.methods.lst_side import BertSide, SideStack, T5Side
 
 INITS = ("fisher", "magnitude", "random")
@@ -58,6 +60,7 @@ class LST(Method):
         temperature: of the gates.
         init: of the side blocks: fisher, magnitude or random.
         samples: training examples that fisher sums over, or as many as there are.
+        order: of the kept dimensions: authors or ascending.
 
     Raises:
         InputError: a value that does not exist, or that leaves nothing of a side network.
@@ -76,11 +79,12 @@ class LST(Method):
         temperature: float,
         init: str,
         samples: int,
+        order: str,
     ) -> None:
         kind = T5Side if isinstance(backbone, T5Backbone) else BertSide
-        _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples)
+        _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples, order=order)
         super().__init__(backbone, optimisation, score)
-        self.init, self.samples = init, samples
+        self.init, self.samples, self.order = init, samples, order
         sides: dict[str, nn.Module] = {
             stack: kind(
                 backbone.stack(stack).config,
@@ -117,9 +121,9 @@ class LST(Method):
             return {}
         started_s = perf_counter()
         importance, embedding = self.importance(batches), self.embedding()
-        stream = highest(importance[embedding].double().sum(dim=0), self.up.in_features)
+        stream = highest(importance[embedding].double().sum(dim=0), self.up.in_features, self.order)
         for stack, side in self.stacks().items():
-            stream = side.prune(self.backbone, stack, importance, stream)
+            stream = side.prune(self.backbone, stack, importance, stream, self.order)
         if embedding.is_cuda:
             torch.cuda.synchronize()
         return {"init/time_s": perf_counter() - started_s}
@@ -169,7 +173,14 @@ def kept_layers(depth: int, drop_every: int | None) -> list[int]:
 
 
 def _check(
-    backbone: Backbone, kind: type[SideStack], *, reduction: int, temperature: float, init: str, samples: int
+    backbone: Backbone,
+    kind: type[SideStack],
+    *,
+    reduction: int,
+    temperature: float,
+    init: str,
+    samples: int,
+    order: str,
 ) -> None:
     config = backbone.model.config
     smallest = min(getattr(config, size) for size in kind.sizes)
@@ -181,5 +192,7 @@ def _check(
         raise InputError(f"method.temperature={temperature}: give a number above 0 (LST's authors: 0.1)")
     if init not in INITS:
         raise InputError(f"method.init={init} does not exist: choose one of {', '.join(INITS)}")
+    if order not in ORDERS:
+        raise InputError(f"method.order={order} does not exist: choose one of {', '.join(ORDERS)}")
     if samples < 1:
         raise InputError(f"method.samples={samples}: give a whole number of at least 1 (LST's authors: 1024)")

@@ -9,6 +9,12 @@ and that of a row is the sum over the row. A *step* is what is pruned together: 
 must keep the same rows (query, key and value; their importances are multiplied entry by entry), one linear alone, or
 one norm. Steps follow the data: each linear keeps the columns that the step before it kept as rows, and the best of its
 own rows; a norm keeps the entries of its input.
+
+What is kept can stand in two orders. ``ascending`` is the order of the wide weights. ``authors`` is the order in which
+Python iterates over the set of the kept indices, which LST's authors make with ``list(set(range(n)) - set(dropped))``:
+CPython places an integer by its low bits, so that 514 of 768 comes before 27. The order is no mere renaming. Rows of
+the query, key and value are cut into heads in this order, and the residual stream adds entry j of one linear to entry j
+of another, whatever they stand for.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,11 +27,12 @@ from torch import Tensor, nn
 
 Importance = dict[Tensor, Tensor]  # a weight -> the importance of each of its entries
 Step = tuple[nn.Module, ...]
+ORDERS = ("authors", "ascending")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What a step keeps, as indices in ascending order; a norm has no columns."""
+    """What a step keeps, as indices in the order in which the narrow copy has them; a norm has no columns."""
 
     rows: Tensor
     columns: Tensor | None = None
@@ -63,18 +70,25 @@ def thawed(weights: Sequence[Tensor]) -> Iterator[None]:
             weight.requires_grad_(required)
 
 
-def highest(scores: Tensor, count: int) -> Tensor:
-    """The indices of the ``count`` highest of (n,) scores, ascending; of equal scores the first."""
-    return scores.sort(descending=True, stable=True).indices[:count].sort().values
+def highest(scores: Tensor, count: int, order: str) -> Tensor:
+    """The indices of the ``count`` highest of (n,) scores, in one of ``ORDERS``; of equal scores the first."""
+    ranked = scores.sort(descending=True, stable=True).indices
+    if order == "ascending":
+        return ranked[:count].sort().values
+    kept = list(set(range(len(scores))) - set(ranked[count:].tolist()))
+    return torch.tensor(kept, device=scores.device)
 
 
-def choose(steps: Sequence[Step], sizes: Sequence[int], importance: Importance, stream: Tensor) -> list[Kept]:
+def choose(
+    steps: Sequence[Step], sizes: Sequence[int], importance: Importance, stream: Tensor, order: str
+) -> list[Kept]:
     """What each step of a block keeps.
 
     Args:
         steps: in the order of the data.
         sizes: how many rows each keeps.
         stream: what the data before the first step keep; behind the last step it is the last item's ``rows``.
+        order: one of ``ORDERS``.
     """
     kept = []
     for step, size in zip(steps, sizes, strict=True):
@@ -83,7 +97,7 @@ def choose(steps: Sequence[Step], sizes: Sequence[int], importance: Importance, 
             continue
         # 64 bit: the product of three sums of squared gradients falls out of the range of 32 bit
         together = torch.stack([importance[weight_of(module)][:, stream].double() for module in step]).prod(dim=0)
-        kept.append(Kept(highest(together.sum(dim=1), size), columns=stream))
+        kept.append(Kept(highest(together.sum(dim=1), size, order), columns=stream))
         stream = kept[-1].rows
     return kept
 

@@ -54,11 +54,15 @@ class SideStack(nn.Module, ABC):
         mu = torch.sigmoid(self.gates[int(layer)] / self.temperature)
         return mu * side + (1 - mu) * self.down[layer](hidden[int(layer) + 1])
 
-    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor) -> Tensor:
-        """Fill the blocks from the backbone's, also walking over dropped ones; returns what is kept behind the last."""
+    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor, order: str) -> Tensor:
+        """Fill the blocks from the backbone's, also walking over dropped ones; returns what is kept behind the last.
+
+        ``stream`` is what is kept before the first, ``order`` how kept dimensions stand; see
+        ``read_repro.methods.lst_pruning``.
+        """
         sizes = [len(weight_of(step[0])) for step in self.steps(next(iter(self.blocks.values())))]
         for layer, block in enumerate(backbone.layers(stack)):
-            kept = choose(self.steps(block), sizes, importance, stream)
+            kept = choose(self.steps(block), sizes, importance, stream, order)
             stream = kept[-1].rows
             if str(layer) in self.blocks:
                 transplant(self.steps(block), self.steps(self.blocks[str(layer)]), kept)
@@ -110,8 +114,8 @@ class T5Side(SideStack):
             )
         return self.dropout(self.norm(side))
 
-    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor) -> Tensor:
-        stream = super().prune(backbone, stack, importance, stream)
+    def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor, order: str) -> Tensor:
+        stream = super().prune(backbone, stack, importance, stream, order)
         wide: Any = backbone.stack(stack)
         transplant([(wide.final_layer_norm,)], [(self.norm,)], [Kept(stream)])
         ends: tuple[Any, Any] = (next(iter(self.blocks.values())), backbone.layers(stack)[0])

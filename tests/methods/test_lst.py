@@ -21,7 +21,7 @@ from read_repro.methods.from_conf import load_checkpoint, load_method
 from read_repro.methods.lst import LST, RAW, kept_layers
 from read_repro.methods.lst_pruning import Kept, choose, fisher, highest, transplant
 
-SETTINGS = {"reduction": 4, "drop_every": None, "temperature": 0.1, "init": "fisher", "samples": 4}
+SETTINGS = {"reduction": 4, "drop_every": None, "temperature": 0.1, "init": "fisher", "samples": 4, "order": "authors"}
 
 
 def examples_of(kind: str) -> Any:
@@ -222,7 +222,7 @@ def test_pruning_by_hand() -> None:
         # columns 1 and 3 again, for the rows kept above: 4, 3, 5
         out.weight: torch.tensor([[0.0, 4, 0, 0], [9, 1, 9, 2], [0, 0, 0, 5]]),
     }
-    kept = choose(steps, [2, 2, 2], importance, torch.tensor([1, 3]))
+    kept = choose(steps, [2, 2, 2], importance, torch.tensor([1, 3]), "ascending")
     assert [keep.rows.tolist() for keep in kept] == [[1, 3], [1, 3], [0, 2]]
     small = [(nn.LayerNorm(2),), (nn.Linear(2, 2), nn.Linear(2, 2)), (nn.Linear(2, 2, bias=False),)]
     transplant(steps, small, kept)
@@ -232,18 +232,65 @@ def test_pruning_by_hand() -> None:
     assert small[2][0].weight.tolist() == [[1, 3], [9, 11]]
 
 
-def test_the_best_are_kept_in_their_old_order_and_ties_go_to_the_first() -> None:
-    assert highest(torch.tensor([1.0, 5, 1, 4, 1]), 3).tolist() == [0, 1, 3]
+@pytest.mark.parametrize("order", ["authors", "ascending"])
+def test_the_best_are_kept_and_ties_go_to_the_first(order: str) -> None:
+    assert highest(torch.tensor([1.0, 5, 1, 4, 1]), 3, order).tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(("order", "expected"), [("authors", [514, 3, 28]), ("ascending", [3, 28, 514])])
+def test_the_authors_order_is_that_of_the_low_bits(order: str, expected: list[int]) -> None:
+    """CPython's table for three integers has eight places: 514 is at 2, 3 at 3 and 28 at 4.
+
+    If an interpreter iterates otherwise, the default of ``method.order`` no longer is what LST's authors ran.
+    """
+    scores = torch.zeros(768)
+    scores[[3, 28, 514]] = 1
+    assert highest(scores, 3, order).tolist() == expected
 
 
 def test_a_product_of_tiny_importances_still_ranks() -> None:
     group = tuple(nn.Linear(1, 3, bias=False) for _ in range(3))
     importance = {module.weight: torch.tensor([[1e-20], [3e-20], [2e-20]]) for module in group}
-    assert choose([group], [1], importance, torch.tensor([0]))[0].rows.tolist() == [1]
+    assert choose([group], [1], importance, torch.tensor([0]), "authors")[0].rows.tolist() == [1]
 
 
-def plain_rows(scores: Tensor, count: int) -> list[int]:
-    return sorted(sorted(range(len(scores)), key=lambda i: -scores[i].item())[:count])
+def place(number: int, table: list[int | None]) -> None:
+    """Put an integer into CPython's hash table: its low bits, then the nine places behind, then a jump."""
+    at, rest = number % len(table), number
+    while True:
+        run = range(at, at + 10) if at + 9 < len(table) else [at]
+        if free := [slot for slot in run if table[slot] is None]:
+            table[free[0]] = number
+            return
+        rest >>= 5
+        at = (5 * at + 1 + rest) % len(table)
+
+
+def set_order(numbers: list[int]) -> list[int]:
+    """How CPython iterates a set into which ``numbers`` came one by one: the table grows when three fifths are full."""
+    table: list[int | None] = [None] * 8
+    for filled, number in enumerate(numbers, start=1):
+        place(number, table)
+        if 5 * filled >= 3 * (len(table) - 1):
+            old, table = table, [None] * 2 ** (4 * filled).bit_length()
+            for moved in old:
+                if moved is not None:
+                    place(moved, table)
+    return [number for number in table if number is not None]
+
+
+def plain_rows(scores: Tensor, count: int, order: str = "authors") -> list[int]:
+    best = sorted(sorted(range(len(scores)), key=lambda i: -scores[i].item())[:count])
+    return set_order(best) if order == "authors" else best
+
+
+@pytest.mark.parametrize(("total", "count"), [(768, 96), (3072, 384), (384, 48), (1024, 128), (64, 16)])
+def test_the_authors_order_is_the_one_of_a_hash_table_written_out(total: int, count: int) -> None:
+    for seed in range(5):
+        scores = torch.rand(total, generator=torch.Generator().manual_seed(seed))
+        found = highest(scores, count, "authors").tolist()
+        assert found == plain_rows(scores, count)
+        assert found != sorted(found)
 
 
 T5_ORDER = {
@@ -252,34 +299,45 @@ T5_ORDER = {
 }
 
 
-def plain_t5_pruning(model: nn.Module, score: dict[str, Tensor]) -> dict[str, Tensor]:
+def plain_t5_pruning(model: nn.Module, score: dict[str, Tensor], order: str) -> dict[str, Tensor]:
     """Every pruned weight of a two-layer T5 at r = 4 by its name in the model, K threaded as the authors do."""
     weights, pruned = dict(model.named_parameters()), {}
-    kept = plain_rows(score["shared.weight"].sum(dim=0), 8)
-    for stack, order in T5_ORDER.items():
+    small, inner = model.config.d_model // 4, model.config.d_ff // 4
+    kept = plain_rows(score["shared.weight"].sum(dim=0), small, order)
+    for stack in T5_ORDER:
         for layer in range(2):
-            for place, norm in order:
+            for part, norm in T5_ORDER[stack]:
                 stem = f"{stack}.block.{layer}.layer"
                 pruned[f"{stem}.{norm}.layer_norm.weight"] = weights[f"{stem}.{norm}.layer_norm.weight"][kept]
-                dense = "Dense" in place
-                groups = [(["wi"], 16), (["wo"], 8)] if dense else [(["q", "k", "v"], 8), (["o"], 8)]
+                dense = "Dense" in part
+                groups = [(["wi"], inner), (["wo"], small)] if dense else [(["q", "k", "v"], small), (["o"], small)]
                 for names, size in groups:
-                    full = [f"{stem}.{place}.{name}.weight" for name in names]
+                    full = [f"{stem}.{part}.{name}.weight" for name in names]
                     together = math.prod(score[name][:, kept].double() for name in full)
-                    rows = plain_rows(together.sum(dim=1), size)
+                    rows = plain_rows(together.sum(dim=1), size, order)
                     pruned |= {name: weights[name][rows][:, kept] for name in full}
                     kept = rows
         pruned[f"{stack}.final_layer_norm.weight"] = weights[f"{stack}.final_layer_norm.weight"][kept]
     return pruned
 
 
+def wide_t5() -> T5Backbone:
+    """Wide enough that a set of the kept dimensions is not iterated in ascending order."""
+    sizes = {"d_model": 64, "d_ff": 256, "d_kv": 16, "num_heads": 4, "num_layers": 2, "vocab_size": 64}
+    torch.manual_seed(0)
+    model = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).eval()
+    return T5Backbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
+
+
+@pytest.mark.parametrize("order", ["authors", "ascending"])
 @pytest.mark.parametrize("init", ["fisher", "magnitude"])
-def test_the_side_network_starts_as_the_pruned_backbone(init: str) -> None:
-    method = build("lst", "t5", init=init, drop_every=4)
+def test_the_side_network_starts_as_the_pruned_backbone(init: str, order: str) -> None:
+    settings = {**SETTINGS, "init": init, "drop_every": 4, "order": order}
+    method = LST(wide_t5(), *plan_of(build("head", "bert")), **settings)
     assert method.initialise(lambda: examples_of("t5"))["init/time_s"] > 0
     names = {weight: name for name, weight in method.t5.model.named_parameters()}
     score = {names[weight]: value for weight, value in method.importance(lambda: examples_of("t5")).items()}
-    expected = plain_t5_pruning(method.t5.model, score)
+    expected = plain_t5_pruning(method.t5.model, score, order)
     for stack, side in method.side.items():
         own = f"{stack}.block.1."
         for name, weight in side.blocks["1"].named_parameters():
@@ -372,7 +430,7 @@ def test_random_leaves_small_linears_and_plain_norms() -> None:
 
 
 def test_a_norm_keeps_the_entries_of_its_input() -> None:
-    kept = choose([(nn.LayerNorm(4),)], [2], {}, torch.tensor([0, 2]))
+    kept = choose([(nn.LayerNorm(4),)], [2], {}, torch.tensor([0, 2]), "authors")
     assert kept == [Kept(kept[0].rows)]
     assert kept[0].rows.tolist() == [0, 2]
 
@@ -381,6 +439,7 @@ def test_a_norm_keeps_the_entries_of_its_input() -> None:
     ("change", "message"),
     [
         ({"init": "svd"}, r"method.init=svd does not exist: choose one of fisher, magnitude, random"),
+        ({"order": "random"}, r"method.order=random does not exist: choose one of authors, ascending"),
         ({"reduction": 0}, r"method.reduction=0: give a whole number from 1 to 8"),
         ({"reduction": 9}, r"method.reduction=9: .*1 to 8"),
         ({"reduction": 1.5}, r"method.reduction=1.5"),
