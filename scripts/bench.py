@@ -19,8 +19,8 @@ from read_repro.backbones.backbone import Batch
 from read_repro.measure.peak_memory import SavedForBackward
 from read_repro.methods.base import Method
 from read_repro.training.checks import check
+from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, cpu_model
-from read_repro.training.run import Parts, build
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 

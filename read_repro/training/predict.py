@@ -21,7 +21,7 @@ from read_repro.records.naming import flatten
 from read_repro.records.store import RESULT, read_record
 from read_repro.training.callbacks import WEIGHTS, load_trainable
 from read_repro.training.checks import construct
-from read_repro.training.run import build_method, training_text
+from read_repro.training.parts import build_method, training_text
 
 
 @dataclass(frozen=True)

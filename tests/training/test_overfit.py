@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from places import CONF, GLUE, needs_glue
 
 from read_repro.training.checks import check
-from read_repro.training.run import build
+from read_repro.training.parts import build
 
 LEARNING_RATES = {
     "full": 2e-4, "read": 5e-3, "adapter": 2e-3, "lora": 3e-3, "bitfit": 3e-3, "prompt": 3e-2, "lst": 5e-3,

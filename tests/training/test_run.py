@@ -16,9 +16,10 @@ from read_repro.methods.base import Encoded
 from read_repro.records.naming import run_name, setting
 from read_repro.training.callbacks import load_trainable
 from read_repro.training.checks import check
+from read_repro.training.parts import Parts, build
 from read_repro.training.predict import load, trusted
 from read_repro.training.provenance import hardware_of
-from read_repro.training.run import Parts, build, run
+from read_repro.training.run import run
 
 TINY = [
     "backbone=t5-random",

@@ -1,0 +1,107 @@
+"""Fit, test and measure: the part of a record that a run finds out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.loggers import WandbLogger
+
+from read_repro.data.datamodule import GlueData
+from read_repro.measure.energy_journal import read_journal
+from read_repro.measure.energy_meter import EnergyCallback
+from read_repro.measure.parameters import count
+from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
+from read_repro.methods.base import Method
+from read_repro.training.callbacks import BestWeights, History, Latency, load_trainable
+from read_repro.training.checks import construct
+from read_repro.training.parts import Parts
+from read_repro.training.trainer import build_trainer
+
+JOURNAL = "journal.jsonl"
+
+
+def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
+    method, data = parts.method, parts.data
+    earlier_kwh = energy_of_earlier_tries(folder / JOURNAL)
+    energy: EnergyCallback = construct(config["energy"], journal_path=folder / JOURNAL)
+    history, best, latency = History(energy), BestWeights(folder), Latency()
+    trainer = build_trainer(config, folder, [energy, best, history, latency])
+    device = trainer.strategy.root_device
+    sizes = count(method)
+    with energy.meter_for(trainer) as init_energy:
+        initialised = method.to(device).initialise(data.single_examples)
+    if initialised:  # LST's pruning: the paper's argument against LST rests on its cost, so it is recorded apart
+        initialised |= {f"init/{key}": value for key, value in init_energy.summary().items()}
+    with PeakMemory("train", device) as train_memory:
+        trainer.fit(method, datamodule=data)
+    if trainer.received_sigterm or trainer.interrupted:
+        raise KeyboardInterrupt("the run was told to stop: no record")
+    assert energy.meter is not None
+    method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
+    load_trainable(method, best.path)
+    saved = saved_for_backward(method, data, device)
+    method.merge()
+    with PeakMemory("inference", device) as inference_memory:
+        tested = trainer.test(method, datamodule=data, verbose=False)[0]
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
+    row = history.rows[best.best_epoch - 1]
+    return {
+        "labels": [
+            *([] if device.type == "cuda" else ["CPU"]),
+            *data.labels,
+            *energy.meter.summary_labels(),
+            *train_memory.labels(),
+        ],
+        "metrics": {
+            **{key: value for key, value in row.items() if key.startswith("val/")},
+            **tested,
+            "test/majority": data.majority_score,
+            **history.metrics(),
+            **latency.metrics(),
+            **energy.meter.summary(),
+            **earlier_kwh,
+            **resident_after(initialised, train_memory.metrics()),
+            **resident_after(initialised, inference_memory.metrics()),
+            **saved,
+            **sizes,
+            **initialised,
+        },
+        "history": history.rows,
+        "epochs": len(history.rows),
+        "best_epoch": best.best_epoch,
+        "steps": history.steps,
+        "data_info": {
+            "fingerprint": data.fingerprint,
+            "sizes": data.sizes,
+            "cut": data.cut,
+            "train_limit": config["data"]["train_limit"],
+            "truncated_share": data.truncated_share,
+            "padding_share": data.padding_share,
+        },
+    }
+
+
+def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:
+    """No resident peak after an initialisation that grew the process before the window opened (LST's pruning)."""
+    return {key: None if initialised and key.endswith("resident_gib") else value for key, value in peak.items()}
+
+
+def energy_of_earlier_tries(journal: Path) -> dict[str, float | None]:
+    """What tries of this run spent that were killed before their record: a journal is written as readings come."""
+    if not journal.exists():
+        return {}
+    spent = read_journal(journal)
+    return {f"{key}_earlier_tries": spent[key] for key in ("energy/eq4_kwh", "energy/cpu_estimate_kwh")}
+
+
+def saved_for_backward(method: Method, data: GlueData, device: torch.device) -> dict[str, float | None]:
+    """Bytes that the forward pass of the longest training examples keeps for the backward pass, in 32 bit."""
+    batch = {key: value.to(device) for key, value in data.longest_batch().items()}
+    method.to(device).train()
+    with SavedForBackward(method.parameters()) as saved:
+        method.backbone.loss(method(batch), batch)
+    method.eval()
+    return saved.metrics()
