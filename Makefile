@@ -42,7 +42,7 @@ claims: setup ## Each claim of the paper against its own tables and ours
 	$(PY) -m read_repro.tables.claims --results results
 
 status: setup ## What a results folder holds: done, running, failed
-	$(PY) scripts/plan.py
+	$(PY) -m read_repro.sweep.entry
 
 bench: setup ## READ's step against full-tuning's, and the bytes both keep for the backward pass
 	$(PY) scripts/bench.py

@@ -89,7 +89,7 @@ class ProcessLauncher(Launcher):
                 number, overrides = waiting.pop(0)
                 log = self._logs / f"{number}.log"
                 returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-                under_way[number] = self.pool.start((str(TRAIN), *overrides, "hydra.mode=RUN"), log), log
+                under_way[number] = self.pool.start((*TRAIN, *overrides, "hydra.mode=RUN"), log), log
             for number, (poll, log) in list(under_way.items()):
                 if (code := poll()) is not None:
                     del under_way[number]

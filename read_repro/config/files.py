@@ -12,7 +12,9 @@ import yaml
 
 from read_repro.errors import InputError
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+PACKAGE = Path(__file__).resolve().parents[1]
+# The wheel carries the files inside the package; in a checkout they lie beside it, where people look for them.
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 
 
 def names(group: str) -> list[str]:

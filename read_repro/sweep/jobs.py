@@ -21,7 +21,7 @@ from read_repro.records.naming import identity, run_name
 from read_repro.records.store import RESULT
 from read_repro.sweep.overrides import Choices, learning_rates, parse, texts, value
 
-TRAIN = Path(__file__).resolve().parents[2] / "train.py"
+TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
 STAGES = ("search", "final", "all", "grid")
 CHOSEN = ("optim.", "method.")  # validation chooses among values of these keys ...
 APART = ("method.recurrent",)  # ... but not of this one: Table 2's two rows; all other keys stand apart, too
@@ -160,7 +160,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         limits = config["data"]["train_limit"], config["trainer"]["max_epochs"]
         yield Job(
             name=run_name(**named),
-            command=(str(TRAIN), *(f"{key}={text}" for key, text in chosen.items()), "hydra.mode=RUN"),
+            command=(*TRAIN, *(f"{key}={text}" for key, text in chosen.items()), "hydra.mode=RUN"),
             record=Path(config["results_dir"], "runs", run_name(**named), RESULT),
             task=named["task"],
             seed=config["seed"],

@@ -1,10 +1,11 @@
-"""A trained run as a function from sentences to a label.
+"""A trained run as a function from sentences to a label; in a shell ``read-repro-predict run=<folder> "sentence"``.
 
 The run's folder is data, never code: of its record only plain values are used, ``_target_`` is looked up among the
 files of our own ``conf/``, and weights are safetensors.
 """
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,26 @@ def load(folder: str | Path) -> Predictor:
         raise InputError(f"{folder / WEIGHTS}: {error}") from error
     method.eval().merge()
     return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the label and the probabilities for the sentences of a command line; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    folders = [text.removeprefix("run=") for text in arguments if text.startswith("run=")]
+    sentences = [text for text in arguments if not text.startswith("run=")]
+    if len(folders) != 1 or not sentences:
+        print('usage: read-repro-predict run=<folder of a run> "sentence" ["second sentence"]', file=sys.stderr)
+        return 2
+    try:
+        prediction = load(folders[0])(*sentences)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(prediction.label)
+    for label, chance in prediction.probabilities.items():
+        print(f"  {chance:.3f}  {label}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

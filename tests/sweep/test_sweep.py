@@ -16,17 +16,16 @@ import pytest
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from nonsense import MOVING, write_glue
-from places import CONF
+from places import CONF, ROOT
 
 from read_repro.errors import InputError
 from read_repro.sweep import launchers as launch
-from read_repro.sweep.jobs import TRAIN, Job, Sweep, expand
+from read_repro.sweep.jobs import Job, Sweep, expand
 from read_repro.sweep.launchers import Local
 from read_repro.sweep.overrides import learning_rates
 from read_repro.sweep.runner import choose, final, forecast, run_sweep
 from read_repro.sweep.status import state, stored, table
 
-ROOT = TRAIN.parent
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
 

@@ -1,24 +1,27 @@
 """What a sweep has done and what it will take, before anything runs; without an experiment, what results/ holds.
 
-python scripts/plan.py experiment=table1 method=read task=cola,mrpc
-python scripts/plan.py [results_dir=<folder>]
+read-repro-plan experiment=table1 method=read task=cola,mrpc
+read-repro-plan [results_dir=<folder>]
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 
+from read_repro.config.files import CONF
 from read_repro.errors import InputError
-from read_repro.sweep.jobs import TRAIN, expand
+from read_repro.sweep.jobs import expand
 from read_repro.sweep.overrides import parse
 from read_repro.sweep.runner import forecast
 from read_repro.sweep.status import stored, table
 
 
-def main(arguments: list[str]) -> int:
-    """Print the table of a sweep, or of a results folder."""
-    with initialize_config_dir(str(TRAIN.parent / "conf"), version_base="1.3"):
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of a sweep, or of a results folder; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             if not any(argument.startswith("experiment=") for argument in arguments):
                 print(table(stored(Path(*parse(arguments).get("results_dir", ("results",))))))
@@ -35,4 +38,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
