@@ -1,51 +1,15 @@
-"""The cells that the claims' formulas name: from the paper's tables, and from one block of our records."""
+"""The cells that the claims' functions name: from the paper's tables, and from one block of our records."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from read_repro import paper
 from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED
+from read_repro.paper.claim import Cells, Name
 from read_repro.tables.aggregate import Method, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
 from read_repro.tables.score_tables import trainable_percent
-
-Name = tuple[str, str, str]  # table, row, column
-
-
-class MissingCell(LookupError):
-    """A formula asked for a cell that this source does not have."""
-
-
-@dataclass
-class Cells:
-    """Numbers by name, some with a label (`planned`, a GPU's model); remembers the labels and runs it was asked for."""
-
-    title: str
-    numbers: Mapping[Name, tuple[float, str]]
-    runs: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
-    asked: list[Name] = field(default_factory=list)
-
-    def cell(self, table: str, row: str, column: str) -> float:
-        """The number, or MissingCell."""
-        self.asked.append((table, row, column))
-        if (table, row, column) not in self.numbers:
-            raise MissingCell(f"{table}, {row}, {column}")
-        return self.numbers[table, row, column][0]
-
-    def ahead(self, one: str, other: str) -> list[str]:
-        """The tasks of Table 1 on which `one` scores above `other`."""
-        return [task for task in TASKS if self.cell("table1", one, task) > self.cell("table1", other, task)]
-
-    def labels(self) -> list[str]:
-        """The labels of the cells asked for."""
-        found = {self.numbers[name][1] for name in self.asked if name in self.numbers}
-        return sorted(found - {""})
-
-    def sources(self) -> tuple[str, ...]:
-        """The runs of the cells asked for."""
-        return tuple(dict.fromkeys(run for name in self.asked for run in self.runs.get(name, ())))
 
 
 def paper_cells() -> Cells:

@@ -1,64 +1,47 @@
 """Every claim of the abstract and section 4, judged by the paper's own tables and by our records.
 
 `python -m read_repro.tables.claims --results results` prints the table and writes `results/tables/claims.*`. The claims
-are `paper/claims.yaml`; no verdict is typed by hand.
+stand in `paper/claims_*.py`; no verdict is typed by hand.
 """
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from read_repro.paper.claim import Cells, Claim, MissingCell, Value
+from read_repro.paper.claims_energy_quality import ABSTRACT, READ_OUTPERFORMS
+from read_repro.paper.claims_memory_size import AT_INFERENCE, SIZE, TRAINING_MEMORY
+from read_repro.paper.claims_recurrence_lst import AGAINST_LST, WITHOUT_RECURRENCE
 from read_repro.tables.aggregate import Stat
-from read_repro.tables.claim_cells import Cells, MissingCell, our_cells, paper_cells
-from read_repro.tables.formula import evaluate
+from read_repro.tables.claim_cells import our_cells, paper_cells
 from read_repro.tables.load import Store, read_store
 from read_repro.tables.table import DASH, Cell, Column, Table, markdown, text, write
 
-CLAIMS = Path(__file__).parent.parent / "paper" / "claims.yaml"
+CLAIMS = (
+    *ABSTRACT, *READ_OUTPERFORMS, *TRAINING_MEMORY, *SIZE, *AT_INFERENCE, *WITHOUT_RECURRENCE, *AGAINST_LST
+)  # fmt: skip
 HOLDS, FAILS, NO_TABLE = "holds", "does not hold", "no table"
 AVERAGES = {"avg_printed": "printed averages", "avg": "means of the columns"}
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence: where it stands, what it says, its value as a formula and when it holds."""
-
-    place: str
-    says: str
-    value: str
-    holds: str
-    form: str = "number"
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What one source gives for a claim; `holds` is None where the source lacks a cell."""
 
-    value: Any = None
+    value: Value | None = None
     holds: bool | None = None
     labels: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
 
 
-def read_claims(path: Path = CLAIMS) -> list[Claim]:
-    """The claims file; an unknown or missing key is an error of the dataclass."""
-    return [Claim(**entry) for entry in yaml.safe_load(path.read_text(encoding="utf-8"))]
-
-
 def judge(claim: Claim, cells: Cells, average: str = "avg") -> Verdict:
     """A claim's value and truth by the cells of one source."""
-    cells.asked.clear()
-    functions: dict[str, Callable[..., Any]] = {"cell": cells.cell, "ahead": cells.ahead}
+    cells = replace(cells, kind=average, asked=[])
     try:
-        value = evaluate(claim.value, functions, {"average": average})
-        holds = bool(evaluate(claim.holds, functions, {"average": average, "value": value}))
+        value = claim.value(cells)
     except (MissingCell, ZeroDivisionError):
         return Verdict()
-    return Verdict(value, holds, tuple(cells.labels()), cells.sources())
+    return Verdict(value, bool(claim.holds(value)), tuple(cells.labels()), cells.sources())
 
 
 def claims_table(store: Store, printed: Cells | None = None) -> list[Table]:
@@ -68,24 +51,24 @@ def claims_table(store: Store, printed: Cells | None = None) -> list[Table]:
     titles = ["place", "sentence", "formula", "the paper's tables", "verdict"]
     titles += [title for cells in ours for title in (f"ours: {cells.title}", f"verdict: {cells.title}")]
     rows = []
-    for claim in read_claims():
-        for average in AVERAGES if "average" in claim.value else ("avg",):
+    for claim in CLAIMS:
+        for average in AVERAGES if claim.averaged else ("avg",):
             rows.append(_row(claim, average, theirs, ours))
     notes = (
-        "`reaches`: at least that, to within one point. Cells and formulas: `read_repro/paper/claims.yaml`.",
+        "`reaches`: at least that, to within one point. The formulas are the functions of `paper/claims_*.py`; "
+        "`claim.py` beside them says what their names stand for.",
         "Other backbones stand where the sentence says T5-base: a check of direction, not of the number.",
     )
     return [Table("Claims of the paper", tuple(Column(title) for title in titles), tuple(rows), (), notes)]
 
 
 def _row(claim: Claim, average: str, theirs: Cells, ours: list[Cells]) -> tuple[Cell, ...]:
-    basis = f" ({AVERAGES[average]})" if "average" in claim.value else ""
-    formula = " ".join(f"{claim.value}; {claim.holds}".split())
+    basis = f" ({AVERAGES[average]})" if claim.averaged else ""
     verdict = judge(claim, theirs, average)
     cells = [
         text(claim.place),
         text(claim.says + basis),
-        text(f"`{formula}`"),
+        text(f"`{claim.formula}`"),
         _value(claim, verdict),
         _word(verdict, NO_TABLE),
     ]
@@ -100,7 +83,7 @@ def _word(verdict: Verdict, absent: str) -> Cell:
 
 
 def _value(claim: Claim, verdict: Verdict) -> Cell:
-    if verdict.holds is None:
+    if verdict.value is None:
         return text(None)
     values = verdict.value if isinstance(verdict.value, list) else [verdict.value]
     words = ", ".join(_number(claim, value) for value in values) or "none"
@@ -108,7 +91,7 @@ def _value(claim: Claim, verdict: Verdict) -> Cell:
     return Cell(words + labels, Stat(runs=verdict.runs))
 
 
-def _number(claim: Claim, value: Any) -> str:
+def _number(claim: Claim, value: float | str) -> str:
     if isinstance(value, str):
         return value
     return f"{100 * value:.1f}%" if claim.form == "percent" else f"{value:.3f}"

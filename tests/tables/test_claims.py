@@ -1,4 +1,4 @@
-"""Claims are judged by formulas over cells, and by nothing else."""
+"""Claims are judged by small functions over cells, and the table shows each function as it stands in the code."""
 
 import csv
 import shutil
@@ -7,9 +7,9 @@ import pytest
 from store_factory import fill
 
 from read_repro import paper
+from read_repro.paper.claim import decreasing, reaches
 from read_repro.tables.claim_cells import our_cells, paper_cells
-from read_repro.tables.claims import FAILS, HOLDS, NO_TABLE, claims_table, judge, read_claims
-from read_repro.tables.formula import evaluate
+from read_repro.tables.claims import CLAIMS, FAILS, HOLDS, NO_TABLE, claims_table, judge
 from read_repro.tables.load import read_store
 
 
@@ -66,12 +66,12 @@ def test_changing_one_cell_of_a_csv_flips_a_verdict(tmp_path, monkeypatch):
 def test_ours_are_judged_and_labelled(tmp_path):
     fill(tmp_path)
     store = read_store(tmp_path)
-    memory = next(claim for claim in read_claims() if "56% reduction" in claim.says)
+    memory = next(claim for claim in CLAIMS if "56% reduction" in claim.says)
     found = judge(memory, our_cells(store, store.blocks[0]))
     assert found.value == pytest.approx(1 - 2 / 8)
     assert (found.holds, found.labels) == (True, ("planned",))
     assert found.runs == ("planned/t5-base/read", "planned/t5-base/full")
-    energy = next(claim for claim in read_claims() if "84% reduction" in claim.says)
+    energy = next(claim for claim in CLAIMS if "84% reduction" in claim.says)
     cpu = next(block for block in store.blocks if block.device == "CPU")
     assert judge(energy, our_cells(store, cpu)).labels == ("CPU estimate",)
 
@@ -92,28 +92,37 @@ def test_every_claim_is_well_formed_and_reads_cells_that_exist_somewhere(tmp_pat
     fill(tmp_path)
     store = read_store(tmp_path)
     sources = [paper_cells(), *(our_cells(store, block) for block in store.blocks)]
-    rows = columns = 0
-    for claim in read_claims():
+    for claim in CLAIMS:
         assert claim.form in ("number", "percent")
         for source in sources:
             judge(claim, source)
-            rows += 1
-            columns += len(source.asked)
-    assert rows > 100
-    assert columns > rows
+            assert source.asked == []  # a judgement leaves nothing behind in the source
+    unmeasured = [claim.says for claim in CLAIMS if all(judge(claim, source).value is None for source in sources)]
+    assert unmeasured == ["reduce GPU energy consumption by up to 90% compared to full-tuning (the best task)"]
 
 
-@pytest.mark.parametrize(
-    "formula",
-    ["__import__('os')", "(1).__class__", "open('x')", "[x for x in [1]]", "lambda: 1", "2 ** 9", "x", "min(key=1)"],
-)
-def test_formulas_run_nothing_else(formula):
-    with pytest.raises(ValueError, match="not allowed"):
-        evaluate(formula, {}, {})
+def test_the_formula_is_the_source_of_the_functions():
+    claims = {claim.says: claim for claim in CLAIMS}
+    energy = claims["an 84% reduction in the GPU energy usage"]
+    assert energy.formula == '1 - energy("read") / energy("full"); reaches(value, 0.84)'
+    assert not energy.averaged
+    layers = next(claim for claim in CLAIMS if "independent from the number of backbone layers" in claim.says)
+    assert layers.formula == (
+        '(trainable("read", "large") - trainable("read", "base")) / (trainable("read", "base") - '
+        'trainable("read", "small")); abs(value - 1) <= 0.01'
+    )
+    assert claims["READ-large outperforms Adapter by 0.8%"].averaged
 
 
-def test_formulas_compute():
-    names = {"value": 0.8355}
-    assert evaluate("reaches(value, 0.84) and not value > 0.84", {}, names) is True
-    assert evaluate("-(1 + 2) * 3 / mean(1, 2) == -6", {}, names) is True
-    assert evaluate("decreasing([3, 2, 1]) and not decreasing([1, 2])", {}, names) is True
+def test_every_lambda_begins_on_a_line_of_its_own():
+    for claim in CLAIMS:
+        assert claim.value.__code__.co_firstlineno != claim.holds.__code__.co_firstlineno, claim.says
+        assert "value" in claim.formula.split("; ")[1], claim.says
+
+
+def test_what_the_claims_mean_by_reaches_and_decreasing():
+    assert reaches(0.8355, 0.84)
+    assert not reaches(0.82, 0.84)
+    assert decreasing([3, 2, 1])
+    assert not decreasing([1, 2])
+    assert not decreasing([2, 2])
