@@ -16,13 +16,12 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from read_repro.backbones.backbone import Batch
+from read_repro.config.files import CONF
 from read_repro.measure.peak_memory import SavedForBackward
 from read_repro.methods.base import Method
 from read_repro.training.checks import check
 from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, cpu_model
-
-CONF = Path(__file__).resolve().parent.parent / "conf"
 
 
 def parts(method: str, options: argparse.Namespace, *overrides: str) -> Parts:

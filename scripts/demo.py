@@ -36,7 +36,7 @@ RUNS = {
 MARKERS = {"head": "s", "read": "o", "full": "^"}
 
 
-def record_of(method: str) -> dict[str, Any]:
+def demo_record(method: str) -> dict[str, Any]:
     """The record of a demo run, which is made first if it is not there."""
     found = sorted(RESULTS.glob(f"runs/minilm/synthetic/mnli/{method},*/seed=0/{RESULT}"))
     if not found:
@@ -64,7 +64,7 @@ def row(name: str, metrics: dict[str, Any]) -> str:
     )
 
 
-def table(records: dict[str, dict[str, Any]]) -> str:
+def table_text(records: dict[str, dict[str, Any]]) -> str:
     """The small Table 1, labelled for what it is."""
     read, full = records["read"]["metrics"], records["full"]["metrics"]
     gpu = read["energy/eq4_kwh"] is not None
@@ -89,7 +89,7 @@ def table(records: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def draw(records: dict[str, dict[str, Any]], path: Path) -> None:
+def draw_picture(records: dict[str, dict[str, Any]], path: Path) -> None:
     """Quality against energy, one point a method."""
     figure, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for name, record in records.items():
@@ -106,9 +106,9 @@ def draw(records: dict[str, dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Run what is missing, then show all."""
-    records = {method: record_of(method) for method in RUNS}
-    print(table(records))
-    draw(records, RESULTS / "quality_against_energy.png")
+    records = {method: demo_record(method) for method in RUNS}
+    print(table_text(records))
+    draw_picture(records, RESULTS / "quality_against_energy.png")
     print(f"Picture: {RESULTS / 'quality_against_energy.png'}; records: {RESULTS / 'runs'}")
 
 

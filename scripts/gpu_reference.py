@@ -15,7 +15,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from itertools import cycle, product
 from pathlib import Path
 from typing import Any
@@ -34,13 +33,14 @@ from read_repro.measure.memory_planner import train_step
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory
 from read_repro.methods.base import Method
-from read_repro.methods.from_conf import METHODS, load_checkpoint, load_method
+from read_repro.methods.from_conf import load_checkpoint, load_method
+from read_repro.paper import METHODS
 from read_repro.records.store import SCHEMA, write_json
-from read_repro.training.provenance import commit, hardware_of
+from read_repro.training.provenance import commit, hardware_of, package_versions
 
 log = logging.getLogger("gpu_reference")
 
-BACKBONES = ("t5-base", "t5-large", "t5-small", "t5-3b")
+ORDER = ("t5-base", "t5-large", "t5-small", "t5-3b")
 TINY = {"vocab_size": 128, "d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4}
 # As many tokens as T5's words for MNLI's labels have (entailment: 5 with the end of sequence); which, costs nothing.
 ANSWERS = Answers(tokens=((3, 35, 57, 29, 1), (71, 1), (27, 1)), values=(0.0, 1.0, 2.0))
@@ -53,10 +53,9 @@ LENGTHS = (
 LONGEST = 128  # tokens; longer sources are cut, as in training
 LONG_WINDOW_S, SHORT_WINDOW_S = 60.0, 15.0
 INFERENCE_SHARE = 0.25  # of the training window
-SAMPLING_S = 1.0
+INTERVAL_S = 1.0
 P0_KW, CPU_P0_KW = 0.25, 0.005  # conf/energy/default.yaml's
 SET_UP_S = 15.0  # building, warming up and finishing the last step, reserved in the budget
-PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning")
 
 
 def make_batches(*, number: int, batch_size: int, vocab_size: int) -> list[Batch]:
@@ -106,7 +105,7 @@ def measure_training(method: Method, batches: list[Batch], *, window_s: float) -
     for batch in batches[:3]:
         train_step(method, optimizer, batch)
     uuids = visible_uuids() if device.type == "cuda" else ()
-    meter = EnergyMeter(interval_s=SAMPLING_S, p0_kw=P0_KW, cpu_p0_kw=CPU_P0_KW, gpu_uuids=uuids)
+    meter = EnergyMeter(interval_s=INTERVAL_S, p0_kw=P0_KW, cpu_p0_kw=CPU_P0_KW, gpu_uuids=uuids)
     with PeakMemory("train", device) as memory, meter:
         step_s = repeat(
             lambda batch: train_step(method, optimizer, batch), cycle(batches), window_s=window_s, device=device
@@ -167,7 +166,7 @@ def measure(checkpoint: Checkpoint, name: str, options: argparse.Namespace, wind
             **sizes,
         },
         "labels": ["random weights", "fp32", "token lengths drawn like MNLI's", f"window {window_s:g} s", *labels],
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": package_versions(),
         "commit": commit(),
     }
 
@@ -186,7 +185,7 @@ def measure_all(options: argparse.Namespace) -> int:
     """Measure what is missing, as long as the budget lasts; returns how many failed."""
     deadline_s = time.monotonic() + options.budget_s
     tiny = Checkpoint(name="t5-tiny", architecture="t5", random=True, shape=TINY)
-    shapes = [tiny] if options.shape == "tiny" else [load_checkpoint(name, random=True) for name in BACKBONES]
+    shapes = [tiny] if options.shape == "tiny" else [load_checkpoint(name, random=True) for name in ORDER]
     place = place_of(options.hardware["name"])
     failed = left = 0
     for checkpoint, name in product(shapes, options.methods):

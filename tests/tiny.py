@@ -63,9 +63,9 @@ def build(name: str, kind: str, *, layers: int = 2, lr: float = 1e-2, small: boo
     config = method_config(name)
     if small:
         config |= {key: value for key, value in SMALLER.items() if key in config}
-    plan = Optimisation(lr=lr, weight_decay=0.0, warmup=0.0, total_steps=1000)
+    optimisation = Optimisation(lr=lr, weight_decay=0.0, warmup=0.0, total_steps=1000)
     torch.manual_seed(0)
-    return construct({**config, **changes}, backbone(kind, layers=layers), plan, score)
+    return construct({**config, **changes}, backbone(kind, layers=layers), optimisation, score)
 
 
 def train_steps(method: Method, kind: str, *, steps: int = 3) -> None:

@@ -22,7 +22,6 @@ from read_repro.errors import InputError
 from read_repro.sweep.launchers import Poll, Pool
 
 logger = logging.getLogger("read_repro.hydra")
-POLL_S = 0.2
 
 
 class ReadReproSweeper(Sweeper):
@@ -61,7 +60,7 @@ class ReadReproSweeper(Sweeper):
 
         made = jobs.expand(arguments, self._params)
         if made.dry_run:
-            logger.info("%s", status.table(sweep.forecast(made)))
+            logger.info("%s", status.as_text(sweep.forecast(made)))
             return {}
         launcher = Plugins.instance().instantiate_launcher(**self._setting)
         if not isinstance(launcher, ProcessLauncher):
@@ -81,6 +80,7 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One process for each list of overrides; one that fails does not stop the others."""
         from read_repro.sweep.jobs import TRAIN
+        from read_repro.sweep.runner import POLL_S
 
         waiting, returns = list(enumerate(job_overrides, initial_job_idx)), dict[int, JobReturn]()
         under_way = dict[int, tuple[Poll, Path]]()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Step = Callable[[Tensor], Tensor]
+Decode = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Answers:
         rows = [list(row) + [-1] * (longest - len(row)) for row in self.tokens]
         return torch.tensor(rows, device=device)
 
-    def greedy(self, step: Step, start: Tensor) -> Tensor:
+    def greedy(self, step: Decode, start: Tensor) -> Tensor:
         """Greedy decoding from start tokens (B, 1), constrained to the label strings: every prediction is a label.
 
         Returns the values of the chosen strings, (B,).
@@ -43,11 +43,11 @@ class Answers:
             ids = torch.cat([ids, chosen[:, None]], dim=1)
         return torch.tensor(self.values, device=start.device)[alive.int().argmax(dim=1)]
 
-    def probabilities(self, step: Step, start: Tensor) -> Tensor:
+    def probabilities(self, step: Decode, start: Tensor) -> Tensor:
         """The chance (B, K) of each label string when every token is drawn among those that continue a label string."""
         return torch.stack([self._chance(step, start, index) for index in range(len(self.tokens))], dim=1)
 
-    def _chance(self, step: Step, start: Tensor, index: int) -> Tensor:
+    def _chance(self, step: Decode, start: Tensor, index: int) -> Tensor:
         table, tokens = self.table(start.device), self.tokens[index]
         ahead = torch.tensor(tokens[:-1], device=start.device, dtype=start.dtype).expand(len(start), -1)
         logits = step(torch.cat([start, ahead], dim=1))  # (B, T, V)

@@ -17,7 +17,7 @@ Example = dict[str, np.ndarray | int | float]
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedSplit:
     """Token ids of one split's rows, and how many rows were longer than allowed."""
 
     examples: list[Example]
@@ -37,7 +37,7 @@ def encode(
     text_to_text: bool,
     targets: str,
     max_source_tokens: int,
-) -> Encoded:
+) -> EncodedSplit:
     """Tokenise rows: T5's source and target texts, or the columns as a sentence or a pair (the longer is cut first).
 
     Rows without a label (to be predicted) give examples without one.
@@ -62,7 +62,7 @@ def encode(
                 if text_to_text:
                     example["target_ids"] = target_ids[task.target(row["label"], targets)]  # type: ignore[arg-type]
             examples.append(example)
-    return Encoded(examples, truncated)
+    return EncodedSplit(examples, truncated)
 
 
 def _target_ids(task: Task, tokenizer: PreTrainedTokenizerBase, targets: str) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from read_repro.config.files import CONF
 from read_repro.data import metrics, sources
-from read_repro.data.batches import Encoded, collate, encode, length_batches, padding_share
+from read_repro.data.batches import EncodedSplit, collate, encode, length_batches, padding_share
 from read_repro.data.splits import Splits, split
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
@@ -27,7 +27,7 @@ from read_repro.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-def load(
+def load_splits(
     task: Task, *, source: str, path: str | None, train_limit: int | None, tables: sources.Tables | None = None
 ) -> Splits:
     """Read and check, unless ``tables`` were read before, and split."""
@@ -80,7 +80,7 @@ class GlueData(pl.LightningDataModule):
             train_limit=train_limit,
         )
         self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
-        self._load = partial(load, task, source=source, path=path, train_limit=train_limit, tables=tables)
+        self._load = partial(load_splits, task, source=source, path=path, train_limit=train_limit, tables=tables)
         self._encode = partial(
             encode,
             task,
@@ -90,7 +90,7 @@ class GlueData(pl.LightningDataModule):
             max_source_tokens=max_source_tokens,
         )
         self._collate = partial(collate, pad_id=int(tokenizer.pad_token_id or 0))
-        self.encoded: dict[str, Encoded] = {}
+        self.encoded: dict[str, EncodedSplit] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Read, split and tokenise once, whatever stages follow."""
@@ -179,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'task':<6}{'train':>10}{'validation':>12}{'test':>10}  note")
     try:
         for task in tasks:
-            found = load(task, source=options.source, path=path, train_limit=None)
+            found = load_splits(task, source=options.source, path=path, train_limit=None)
             counts = "{train:>10,}{validation:>12,}{test:>10,}".format(**found.sizes)
             print(f"{task.name:<6}{counts}  {'; '.join(found.labels) or 'whole'}")
     except InputError as error:

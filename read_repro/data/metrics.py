@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 from read_repro.errors import InputError
 
 logger = logging.getLogger(__name__)
-Numbers = Sequence[float] | np.ndarray
+Vector = Sequence[float] | np.ndarray
 PARTS = {  # the names whose mean is the task's one number
     "accuracy": ("accuracy",),
     "matthews": ("matthews",),
@@ -24,7 +24,7 @@ PARTS = {  # the names whose mean is the task's one number
 }
 
 
-def score(metric: str, predictions: Numbers, labels: Numbers) -> dict[str, float]:
+def score(metric: str, predictions: Vector, labels: Vector) -> dict[str, float]:
     """Score predictions against labels, times 100.
 
     Args:
@@ -43,7 +43,7 @@ def score(metric: str, predictions: Numbers, labels: Numbers) -> dict[str, float
     return _score(metric, predicted, true)
 
 
-def majority_score(metric: str, train_labels: Numbers, test_labels: Numbers, *, regression: bool) -> float:
+def majority_score(metric: str, train_labels: Vector, test_labels: Vector, *, regression: bool) -> float:
     """Score on test of always answering train's commonest class (the lowest id among equals), or train's mean."""
     counts = Counter(np.asarray(train_labels).tolist())
     answer = float(np.mean(train_labels)) if regression else max(sorted(counts), key=counts.__getitem__)

@@ -25,13 +25,11 @@ the tests bound it, task by task.
 
 import random
 from collections.abc import Callable
-from typing import Any
 
+from read_repro.data.tasks import Row
 from read_repro.errors import InputError
 
 # ruff: noqa: SIM905  (a list of words reads best as a text)
-
-Row = dict[str, Any]
 
 PEOPLE = "nurse pilot farmer lawyer painter baker sailor teacher doctor singer driver waiter soldier tailor".split()
 STRANGERS = "judge monk clerk miner dancer guard captain artist chef priest scout writer banker porter".split()
@@ -193,7 +191,7 @@ def _sentence(text: str) -> str:
 
 
 # Builder, number of classes (of grades for STS-B) and evaluation splits of each task.
-TASKS: dict[str, tuple[Callable[[random.Random, int, list[str]], Row], int, tuple[str, ...]]] = {
+GRAMMARS: dict[str, tuple[Callable[[random.Random, int, list[str]], Row], int, tuple[str, ...]]] = {
     "cola": (_cola, 2, ("validation",)),
     "mnli": (_mnli, 3, ("validation_matched", "validation_mismatched")),
     "mrpc": (_mrpc, 2, ("validation",)),
@@ -210,7 +208,7 @@ def generate(task: str, *, seed: int = 42, train: int = 4000, evaluation: int = 
     The evaluation splits do not depend on ``train``, and no two rows anywhere have the same text.
 
     Args:
-        task: one of ``TASKS``.
+        task: one of ``GRAMMARS``.
         seed: of the generator; the same everywhere for the same seed.
         train: rows of the training split.
         evaluation: rows of each other split.
@@ -218,16 +216,16 @@ def generate(task: str, *, seed: int = 42, train: int = 4000, evaluation: int = 
     Raises:
         InputError: a task that has no grammar here.
     """
-    if task not in TASKS:
-        raise InputError(f"task={task} has no synthetic form: choose one of {', '.join(TASKS)}")
-    evaluations, seen = TASKS[task][2], set[tuple[str, ...]]()
+    if task not in GRAMMARS:
+        raise InputError(f"task={task} has no synthetic form: choose one of {', '.join(GRAMMARS)}")
+    evaluations, seen = GRAMMARS[task][2], set[tuple[object, ...]]()
     splits = {name: _split(task, name, rows=evaluation, seed=seed, seen=seen) for name in evaluations}
     return {"train": _split(task, "train", rows=train, seed=seed, seen=seen), **splits}
 
 
-def _split(task: str, name: str, *, rows: int, seed: int, seen: set[tuple[str, ...]]) -> list[Row]:
+def _split(task: str, name: str, *, rows: int, seed: int, seen: set[tuple[object, ...]]) -> list[Row]:
     """Rows of one split, every class alike often, none whose text is in ``seen``."""
-    build, classes, _ = TASKS[task]
+    build, classes, _ = GRAMMARS[task]
     rng = random.Random(f"{seed} {task} {name}")  # by a text: the same in every process
     labels = [index % classes for index in range(rows)]
     rng.shuffle(labels)

@@ -18,7 +18,7 @@ from read_repro.tables.table import write
 log = logging.getLogger(__name__)
 
 
-def build(results: Path) -> Store:
+def build_outputs(results: Path) -> Store:
     """Reads the store and writes `tables/`, `figures/` and `report.html` beside its records."""
     store = read_store(results)
     tables = all_tables(store)
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"))
     results = parser.parse_args().results
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    store = build(results)
+    store = build_outputs(results)
     print(f"{len(store.runs)} runs, {len(store.planned)} plans, {len(store.reference)} GPU records; ", end="")
     print(f"{len(store.broken)} left out. Tables, figures and report.html are in {results}.")
 

@@ -2,7 +2,7 @@
 
 from read_repro.figures.figure import PAPER, Drawing, Panel, Point, Series
 from read_repro.paper import BACKBONES, LARGER, METHODS, TASK_NAMES, Numbers, method_name, table1, table3, untied_count
-from read_repro.tables.aggregate import Method, Stat, methods_of
+from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
@@ -73,14 +73,14 @@ def _against_memory(store: Store, block: Block) -> Panel:
     return _quality(block, f"peak training memory (GiB{', resident' if resident else ''})", found, [])
 
 
-def _contenders(store: Store, block: Block) -> list[Method]:
+def _contenders(store: Store, block: Block) -> list[MethodRows]:
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
         methods.append(methods_of(store, block._replace(backbone=LARGER[block.backbone]))["read"])
     return methods
 
 
-def _quality(block: Block, x: str, found: list[tuple[Method, Stat]], pale: list[Series]) -> Panel:
+def _quality(block: Block, x: str, found: list[tuple[MethodRows, Stat]], pale: list[Series]) -> Panel:
     series, left_out = [], []
     for method, cost in found:
         score, backbone = method.average(), method.block.backbone

@@ -1,4 +1,4 @@
 """What a run costs: energy by Eq. (4), measured and planned memory, parameter counts.
 
-May import: methods, backbones, records, config.
+May import: methods, backbones, records, paper, config.
 """

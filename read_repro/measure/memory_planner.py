@@ -21,8 +21,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from read_repro.errors import InputError
 from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
 from read_repro.measure.parameters import count
+from read_repro.measure.peak_memory import BYTES_PER_GIB
 from read_repro.methods.base import Method
-from read_repro.methods.from_conf import METHODS, load_method, shape_of
+from read_repro.methods.from_conf import load_method, shape_of
+from read_repro.paper import METHODS
 from read_repro.records.naming import show
 from read_repro.records.store import SCHEMA, write_json
 
@@ -30,7 +32,6 @@ PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
 CLIP = 1.0  # conf/trainer/default.yaml's; its value costs no byte
-BYTES_PER_GIB = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ EVERYTHING = [
 DEFAULTS = {f.name: f.default for f in fields(Plan)}
 
 
-def build(plan: Plan) -> Method:
+def build_planned(plan: Plan) -> Method:
     """The planned method on the meta device."""
     backbone = shape_of(plan.backbone)
     if plan.attention == "eager":
@@ -103,7 +104,7 @@ def _allocated(tensor: Tensor) -> Tensor:
     return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
 
 
-def make_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> dict[str, Tensor]:
+def full_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> dict[str, Tensor]:
     """A full batch without padding; its ids are all one."""
     source = torch.ones(batch_size, source_tokens, dtype=torch.long)
     targets = torch.ones(batch_size, target_tokens, dtype=torch.long)
@@ -146,13 +147,13 @@ def count_inference(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
 
 def planned(plan: Plan) -> dict[str, Any]:
     """The planner's record of a plan."""
-    method = build(plan)
+    method = build_planned(plan)
     sizes = count(method)
     if plan.phase == "infer":
         method.merge()
     with FakeTensorMode():
         materialise(method)
-        batch = make_batch(**{key: getattr(plan, key) for key in SIZES})
+        batch = full_batch(**{key: getattr(plan, key) for key in SIZES})
         parts = (count_training if plan.phase == "train" else count_inference)(method, batch)
     return {
         "schema": SCHEMA,
@@ -185,7 +186,7 @@ def describe(plan: Plan, record: Mapping[str, Any]) -> str:
     )
 
 
-def parse(arguments: Sequence[str]) -> list[dict[str, Any]]:
+def parse_plans(arguments: Sequence[str]) -> list[dict[str, Any]]:
     """``key=value`` arguments as keywords of `Plan`; a comma makes several plans: ``phase=train,infer``."""
     allowed = (*(name for name in DEFAULTS if name != "changes"), "method.<its setting>")
     choices: dict[str, list[Any]] = {}
@@ -210,7 +211,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         defaults = EVERYTHING if options.write else []
-        for plan in [Plan(**keywords) for keywords in parse([*defaults, *options.settings])]:
+        for plan in [Plan(**keywords) for keywords in parse_plans([*defaults, *options.settings])]:
             if options.write is None:
                 print(describe(plan, planned(plan)))
             elif not (path := options.write / plan.path).exists():

@@ -8,10 +8,8 @@ method trains alike, is counted apart.
 and prints the parameter columns of Tables 1 and 2, ours beside the paper's.
 """
 
-import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,9 +19,9 @@ from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import names
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
+from read_repro.paper import rows as printed_rows
 
-PAPER = Path(__file__).parent.parent / "paper"
-BACKBONES = ("t5-base", "t5-large")
+COUNTED_BACKBONES = ("t5-base", "t5-large")
 
 NOTES = {
     "full": "100 by definition; the tied weights are {percent_of_untied:.2f}% of the paper's count.",
@@ -70,7 +68,7 @@ def build_on_meta(method: str, backbone: str, changes: Mapping[str, Any]) -> Met
 
 
 @dataclass(frozen=True)
-class Row:
+class ShippedMethod:
     """One line: a shipped method on a backbone, and the percentage as the paper prints it, if it does."""
 
     method: str
@@ -83,7 +81,7 @@ class Row:
 class Counted:
     """A row and what was counted: the number of trained parameters and both percentages."""
 
-    row: Row
+    row: ShippedMethod
     trainable: int
     percent_paper: float
     percent_tied: float
@@ -99,7 +97,7 @@ class Counted:
         return f"{self.percent_paper:.{digits}f}" == printed
 
 
-def counted(row: Row) -> Counted:
+def counted(row: ShippedMethod) -> Counted:
     """Build a row's method and count."""
     method = build_on_meta(row.method, row.backbone, row.changes)
     sizes = {key.removeprefix("params/"): float(value or 0) for key, value in count(method).items()}
@@ -107,7 +105,7 @@ def counted(row: Row) -> Counted:
     return Counted(row, trainable, sizes["percent_paper"], sizes["percent"], _note(row, method, trainable))
 
 
-def _note(row: Row, method: Method, trainable: int) -> str | None:
+def _note(row: ShippedMethod, method: Method, trainable: int) -> str | None:
     untied = paper_size(method.backbone)
     assert untied is not None
     if row.printed is None:
@@ -120,31 +118,30 @@ def _note(row: Row, method: Method, trainable: int) -> str | None:
     return None
 
 
-def table1() -> list[Row]:
+def table1_methods() -> list[ShippedMethod]:
     """Table 1's methods on both backbones, as far as they are shipped."""
-    rows = _read("table1.csv")
+    rows = printed_rows("table1")
     printed = {(row["method"], row["backbone"]): row["trainable_params_pct"] for row in rows}
     methods = [method for method in dict.fromkeys(row["method"] for row in rows) if method in names("method")]
-    return [Row(method, backbone, printed.get((method, backbone))) for backbone in BACKBONES for method in methods]
-
-
-def table2() -> list[Row]:
-    """Table 2: READ with and without recurrence."""
     return [
-        Row("read", row["backbone"], row["trainable_params_pct"], {"recurrent": row["recurrence"] == "true"})
-        for row in _read("table2.csv")
+        ShippedMethod(method, backbone, printed.get((method, backbone)))
+        for backbone in COUNTED_BACKBONES
+        for method in methods
     ]
 
 
-def lst_presets() -> list[Row]:
+def table2_methods() -> list[ShippedMethod]:
+    """Table 2: READ with and without recurrence."""
+    return [
+        ShippedMethod("read", row["backbone"], row["trainable_params_pct"], {"recurrent": row["recurrence"] == "true"})
+        for row in printed_rows("table2")
+    ]
+
+
+def lst_presets() -> list[ShippedMethod]:
     """What LST's authors ran, as shipped; the paper prints no percentage for them."""
     presets = [name for name in names("method") if name.endswith("_lst") or name.startswith("lst_")]
-    return [Row(name, backbone) for backbone in BACKBONES for name in presets]
-
-
-def _read(name: str) -> list[dict[str, str]]:
-    with (PAPER / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return [ShippedMethod(name, backbone) for backbone in COUNTED_BACKBONES for name in presets]
 
 
 def render(title: str, rows: Iterable[Counted]) -> str:
@@ -169,8 +166,8 @@ def render(title: str, rows: Iterable[Counted]) -> str:
 def main() -> None:
     print("ours %: of the count with lm_head apart, as the paper counts; of tied %: of transformers' count.\n")
     tables = {
-        "Table 1: trainable parameters": table1(),
-        "Table 2: READ with and without recurrence": table2(),
+        "Table 1: trainable parameters": table1_methods(),
+        "Table 2: READ with and without recurrence": table2_methods(),
         "As LST's authors ran the baselines (arXiv 2206.06522)": lst_presets(),
     }
     for title, rows in tables.items():

@@ -155,13 +155,13 @@ class Method(pl.LightningModule):
         self.log_dict({f"{split}/{name}": value for name, value in self.score(predictions, labels).items()})
 
     def configure_optimizers(self) -> Any:
-        plan = self.optimisation
+        optimisation = self.optimisation
         optimizer = torch.optim.AdamW(
             [parameter for parameter in self.parameters() if parameter.requires_grad],
-            lr=plan.lr,
-            weight_decay=plan.weight_decay,
+            lr=optimisation.lr,
+            weight_decay=optimisation.weight_decay,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.factor)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, optimisation.factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     # ---- what is trained --------------------------------------------------------------------------------------

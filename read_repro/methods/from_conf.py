@@ -16,7 +16,6 @@ from read_repro.config.files import construct_shipped, settings
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
 
-METHODS = ("full", "adapter", "lora", "bitfit", "prompt", "lst", "read")  # the paper's, in the order of its Table 1
 WORDS = Answers(tokens=((2, 1), (3, 1)), values=(0.0, 1.0))  # stand for a task's: counting and planning ask no answer
 UNTRAINED = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
 
@@ -42,7 +41,7 @@ def shape_of(name: str) -> Backbone:
 
 
 def load_method(
-    name: str, backbone: Backbone, plan: Optimisation = UNTRAINED, score: Score = no_score, **changes: Any
+    name: str, backbone: Backbone, optimisation: Optimisation = UNTRAINED, score: Score = no_score, **changes: Any
 ) -> Method:
     """A method of ``conf/method`` on ``backbone``, with ``changes`` to its keywords.
 
@@ -53,4 +52,4 @@ def load_method(
     allowed = [key for key in node if key != "_target_"]
     for key in changes.keys() - set(allowed):
         raise InputError(f"method.{key} does not exist for method={name}: it has {', '.join(allowed) or 'no settings'}")
-    return construct_shipped({**node, **changes}, backbone, plan, score)
+    return construct_shipped({**node, **changes}, backbone, optimisation, score)

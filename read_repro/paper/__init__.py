@@ -10,7 +10,7 @@ BACKBONES = ("t5-small", "t5-base", "t5-large", "t5-3b")
 UNROLLED = "read,recurrent=false"
 LARGER = {"t5-base": "t5-large"}  # the paper shows READ on T5-large in T5-base's table
 TASK_NAMES = dict(zip(TASKS, ("CoLA", "MNLI", "QNLI", "MRPC", "QQP", "SST-2", "STS-B"), strict=True))
-NAMES = {
+METHOD_NAMES = {
     "full": "Full-tuning", "adapter": "Adapter", "lora": "LoRA", "bitfit": "BitFit", "prompt": "Prompt-tuning",
     "lst": "LST", "read": "READ", "head": "Head only", UNROLLED: "READ without recurrence",
 }  # fmt: skip
@@ -21,7 +21,7 @@ Numbers = dict[tuple[str, str], dict[str, float]]  # (backbone, row) -> column -
 def method_name(variant: str, backbone: str = "") -> str:
     """A method as the paper writes it: `READ-large` for READ on T5-large; others by their own name."""
     large = "-large" if backbone.endswith("-large") and variant in ("read", UNROLLED) else ""
-    return NAMES.get(variant, variant).replace("READ", f"READ{large}")
+    return METHOD_NAMES.get(variant, variant).replace("READ", f"READ{large}")
 
 
 def rows(name: str) -> list[dict[str, str]]:

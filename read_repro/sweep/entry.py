@@ -15,7 +15,7 @@ from read_repro.errors import InputError
 from read_repro.sweep.jobs import expand
 from read_repro.sweep.overrides import parse
 from read_repro.sweep.runner import forecast
-from read_repro.sweep.status import stored, table
+from read_repro.sweep.status import as_text, stored
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,13 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             if not any(argument.startswith("experiment=") for argument in arguments):
-                print(table(stored(Path(*parse(arguments).get("results_dir", ("results",))))))
+                print(as_text(stored(Path(*parse(arguments).get("results_dir", ("results",))))))
                 return 0
             # Hydra's own keys choose how runs are started, which is no matter here.
             own = [argument for argument in arguments if not argument.startswith("hydra")]
             whole = compose("config", [a for a in own if a.startswith("experiment=")], return_hydra_config=True)
             params = {str(key): [*each] for key, each in whole.hydra.sweeper.params.items()}
-            print(table(forecast(expand(own, params))))
+            print(as_text(forecast(expand(own, params))))
         except InputError as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

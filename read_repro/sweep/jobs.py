@@ -89,7 +89,7 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
     """
     given = parse(arguments)
     whole = _compose(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
-    master = plain(whole)
+    master = resolved(whole)
     sweep, results = master["sweep"], Path(master["results_dir"])
     stage = _stage(master["stage"], plan=sweep["plan"])
     given = {key: values for key, values in given.items() if key != "stage" and key.split(".")[0] != "sweep"}
@@ -115,7 +115,7 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
     )
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
+def resolved(config: DictConfig) -> dict[str, Any]:
     """The configuration without Hydra's own part, resolved."""
     nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
@@ -140,7 +140,7 @@ def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
     if sweep["plan"] is not None:
         return {}
     experiment = [f"experiment={given['experiment'][0]}"] if "experiment" in given else []
-    grid = plain(_compose((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
+    grid = resolved(_compose((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
     rates = {"optim.lr": learning_rates(sweep["lr"], rounds=sweep["rounds"])} if sweep["lr"] is not None else {}
     return {key: texts(values) for key, values in {**rates, **grid, **sweep["by_method"].get(method, {})}.items()}
 
@@ -172,14 +172,16 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
 
 def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
     """The memory plans of one method: no training, no seed, no task."""
-    from read_repro.measure.memory_planner import Plan  # the only part of a sweep that needs torch
-    from read_repro.measure.memory_planner import parse as keywords
+    from read_repro.measure.memory_planner import (
+        Plan,  # the only part of a sweep that needs torch
+        parse_plans,
+    )
 
     own = {key: values for key, values in choices.items() if key in ("backbone", "method") or key.startswith("method.")}
     for values in product(*own.values()):
         pairs = (*(f"{key}={text}" for key, text in zip(own, values, strict=True)), f"phase={phase}")
         place = results / "planned"
-        path = Plan(**keywords(pairs)[0]).path
+        path = Plan(**parse_plans(pairs)[0]).path
         command = ("-m", "read_repro.measure.memory_planner", *pairs, "--write", str(place))
         cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
         yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)
@@ -194,18 +196,18 @@ def _configs(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[st
     groups = dict(base)
     rest = tuple(f"{key}={text}" for key, text in base if key != "task")
     ours = _compose(rest)
-    config, files = plain(ours), _files(ours)
+    config, files = resolved(ours), _files(ours)
     if "task" in groups:
         overridden = (pair for pair in rest if pair.startswith("task."))
-        config = {**config, "task": plain(_compose((f"task={groups['task']}", *overridden)))["task"]}
-        files = {**files, "task": plain(_compose((f"task={groups['task']}",)))["task"]}
+        config = {**config, "task": resolved(_compose((f"task={groups['task']}", *overridden)))["task"]}
+        files = {**files, "task": resolved(_compose((f"task={groups['task']}",)))["task"]}
     return config, files
 
 
 def _files(config: DictConfig) -> dict[str, Any]:
     """As ``train.py`` does to see what differs from the config files."""
     choices = config.hydra.runtime.choices
-    return plain(_compose(tuple(f"{k}={v}" for k, v in choices.items() if k != "experiment" and "hydra/" not in k)))
+    return resolved(_compose(tuple(f"{k}={v}" for k, v in choices.items() if k != "experiment" and "hydra/" not in k)))
 
 
 @cache

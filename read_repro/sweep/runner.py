@@ -17,7 +17,7 @@ from read_repro.data import sources
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import Poll, Pool
-from read_repro.sweep.status import SHOWN, Line, cause, locked, plan, record_of
+from read_repro.sweep.status import SHOWN, Line, cause, forecast_lines, locked, record_of
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.2
@@ -32,7 +32,7 @@ def contests(jobs: Iterable[Job]) -> dict[tuple[Any, ...], list[Job]]:
     return groups
 
 
-def choose(candidates: Iterable[Job]) -> Job | None:
+def best_of(candidates: Iterable[Job]) -> Job | None:
     """The job with the best validation score; None where there is no record."""
     found = [(job, record) for job in candidates if (record := record_of(job)) is not None]
     best = select_best([record for _, record in found])
@@ -52,7 +52,7 @@ def final(sweep: Sweep) -> list[Job]:
 
 def _best(sweep: Sweep, searches: Mapping[tuple[Any, ...], list[Job]]) -> list[Job]:
     """The best setting of each search, on every seed."""
-    grid, best = contests(sweep.grid), {contest: choose(candidates) for contest, candidates in searches.items()}
+    grid, best = contests(sweep.grid), {contest: best_of(candidates) for contest, candidates in searches.items()}
     return [
         job for contest, one in best.items() if one is not None for job in grid[contest] if job.setting == one.setting
     ]
@@ -81,7 +81,7 @@ def named(sweep: Sweep) -> list[Job]:
 
 def forecast(sweep: Sweep) -> dict[str, Line]:
     """What is done of a sweep, and what is left."""
-    return plan(named(sweep), sweep.results, unnamed=unnamed(sweep))
+    return forecast_lines(named(sweep), sweep.results, unnamed=unnamed(sweep))
 
 
 @dataclass

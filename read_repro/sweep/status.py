@@ -95,7 +95,7 @@ class Line:
             self.energy_kwh += times * cost[1] if cost else 0.0
 
 
-def costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
+def mean_costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
     """Mean hours and kWh of the training runs there are, by `Job.cost`."""
     found: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
     for _, record in records(results):
@@ -116,13 +116,13 @@ def _cost_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
     return (*names, config["data"]["train_limit"], config["trainer"]["max_epochs"])
 
 
-def plan(jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]) -> dict[str, Line]:
+def forecast_lines(jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]) -> dict[str, Line]:
     """Lines by backbone and method, in the order of ``jobs``.
 
     Args:
         unnamed: by `Job.cost`, runs that will be needed and whose setting is not known yet.
     """
-    known = costs(results)
+    known = mean_costs(results)
     lines: dict[str, Line] = {}
     for job in jobs:
         lines.setdefault(f"{job.cost[0]} {job.cost[2]}", Line()).add(state(job), known.get(job.cost))
@@ -148,7 +148,7 @@ def _folders(runs: Path) -> Iterator[Path]:
     return (path for path in sorted(runs.glob("*/*/*/*/seed=*")) if path.is_dir())
 
 
-def table(lines: Mapping[str, Line]) -> str:
+def as_text(lines: Mapping[str, Line]) -> str:
     """The lines and their sum, as text; a dash where no record tells the cost."""
     total = Line()
     for line in lines.values():

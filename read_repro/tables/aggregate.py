@@ -14,7 +14,7 @@ from read_repro.paper import METHODS, TASKS
 from read_repro.tables.blocks import Block
 from read_repro.tables.load import Store
 
-Row = dict[str, Any]
+RunRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Stat:
         return self.mean is not None and (self.parts is None or self.parts[0] == self.parts[1])
 
 
-def number(value: Any) -> float | None:
+def value_of(value: Any) -> float | None:
     """A cell of a frame as a number, None where it is empty."""
     return None if value is None or (isinstance(value, float) and math.isnan(value)) else float(value)
 
 
-def over_seeds(rows: Iterable[Row], metric: str) -> Stat:
+def over_seeds(rows: Iterable[RunRow], metric: str) -> Stat:
     """Mean and standard deviation of a metric over runs that have it."""
-    found = [(value, row["run"]) for row in rows if (value := number(row.get(metric))) is not None]
+    found = [(value, row["run"]) for row in rows if (value := value_of(row.get(metric))) is not None]
     if not found:
         return Stat()
     values = [value for value, _ in found]
@@ -51,7 +51,7 @@ def over_seeds(rows: Iterable[Row], metric: str) -> Stat:
 
 
 @dataclass(frozen=True)
-class Method:
+class MethodRows:
     """One row of a block: a method's chosen runs and the runs of its search, by task.
 
     Args:
@@ -61,8 +61,8 @@ class Method:
 
     block: Block
     variant: str
-    chosen: dict[str, list[Row]]
-    search: dict[str, list[Row]]
+    chosen: dict[str, list[RunRow]]
+    search: dict[str, list[RunRow]]
     tasks: tuple[str, ...]
     hardware: str
 
@@ -89,7 +89,7 @@ class Method:
     def searched(self, metric: str) -> Stat:
         """The sum over every run of the search, the chosen setting's among them; none if one was not measured here."""
         rows = [row for task in sorted(self.search) for row in self.search[task]]
-        values = [number(row.get(metric)) for row in self._here(rows)]
+        values = [value_of(row.get(metric)) for row in self._here(rows)]
         if not rows or len(values) < len(rows) or None in values:
             return Stat()
         parts = (len(self.search), len(self.tasks))
@@ -107,17 +107,19 @@ class Method:
         stat = over_seeds([row for task in self.tasks for row in self.chosen.get(task, [])], metric)
         return Stat(stat.mean, None, stat.n, stat.runs)
 
-    def _here(self, rows: Iterable[Row]) -> list[Row]:
+    def _here(self, rows: Iterable[RunRow]) -> list[RunRow]:
         return [row for row in rows if row["hardware"] == self.hardware]
 
-    def _over_tasks(self, rows: Callable[[str], list[Row]], metric: str, join: Callable[[list[float]], float]) -> Stat:
+    def _over_tasks(
+        self, rows: Callable[[str], list[RunRow]], metric: str, join: Callable[[list[float]], float]
+    ) -> Stat:
         stats = {task: stat for task in self.tasks if (stat := over_seeds(rows(task), metric)).mean is not None}
         if not stats:
             return Stat()
         by_seed: dict[int, list[float]] = {}
         for task in stats:
             for row in rows(task):
-                if (value := number(row.get(metric))) is not None:
+                if (value := value_of(row.get(metric))) is not None:
                     by_seed.setdefault(row["seed"], []).append(value)
         joined = [join(values) for _, values in sorted(by_seed.items()) if len(values) == len(stats)]
         means = [stat.mean for stat in stats.values() if stat.mean is not None]
@@ -127,7 +129,7 @@ class Method:
         return Stat(join(means), sd, seeds, runs, (len(stats), len(self.tasks)))
 
 
-def methods_of(store: Store, block: Block, hardware: str | None = None) -> dict[str, Method]:
+def methods_of(store: Store, block: Block, hardware: str | None = None) -> dict[str, MethodRows]:
     """The methods of a block, the paper's first and in its order, present even when they have no run."""
     rows = [row for row in store.run_rows if row["block"] == block]
     tasks = tuple(sorted({row["task"] for row in rows}, key=task_order))
@@ -136,12 +138,12 @@ def methods_of(store: Store, block: Block, hardware: str | None = None) -> dict[
     return {name: _method(block, name, rows, tasks, here) for name in (*METHODS, *found)}
 
 
-def hardware_of(store: Store, block: Block) -> list[str]:
+def hardware_names(store: Store, block: Block) -> list[str]:
     """Every hardware of a block's chosen runs, by name."""
     return sorted({row["hardware"] for row in store.run_rows if row["block"] == block and row["chosen"]})
 
 
-def main_hardware(rows: list[Row]) -> str:
+def main_hardware(rows: list[RunRow]) -> str:
     """The hardware of most chosen runs; the block's times, energies and memory are those of this one."""
     counts = Counter(row["hardware"] for row in rows if row["chosen"])
     return min(counts, key=lambda name: (-counts[name], name)) if counts else ""
@@ -152,9 +154,9 @@ def task_order(task: str) -> tuple[int, str]:
     return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 
-def _method(block: Block, name: str, rows: list[Row], tasks: tuple[str, ...], hardware: str) -> Method:
+def _method(block: Block, name: str, rows: list[RunRow], tasks: tuple[str, ...], hardware: str) -> MethodRows:
     own = [row for row in rows if row["variant"] == name]
     chosen = {t: sorted((r for r in own if r["task"] == t and r["chosen"]), key=lambda r: r["seed"]) for t in tasks}
     search = {t: [r for r in own if r["task"] == t and r["search"]] for t in tasks}
     keep = {task: found for task, found in chosen.items() if found}
-    return Method(block, name, keep, {task: found for task, found in search.items() if found}, tasks, hardware)
+    return MethodRows(block, name, keep, {task: found for task, found in search.items() if found}, tasks, hardware)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from read_repro import paper
 from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED
 from read_repro.paper.claim import Cells, Name
-from read_repro.tables.aggregate import Method, Stat, methods_of
+from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
@@ -67,7 +67,7 @@ def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat,
         yield from _energies(method, row)
 
 
-def _energies(method: Method, row: str) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, tuple[Stat, str]]]:
     """Energies by Eq. (4), or on a CPU the estimate, labelled."""
     metric, label = ("cpu_estimate", "CPU estimate") if method.block.device == "CPU" else ("eq4", "")
     total = method.total(f"energy/{metric}_kwh")
@@ -76,7 +76,7 @@ def _energies(method: Method, row: str) -> Iterator[tuple[Name, tuple[Stat, str]
         yield ("task_energy", row, task), (method.cost(task, f"energy/{metric}_kwh"), label)
 
 
-def _counted(method: Method, percent: Stat) -> Stat:
+def _counted(method: MethodRows, percent: Stat) -> Stat:
     if (stat := method.values("params/trainable")).mean is not None:
         return stat
     count = paper.untied_count(method.block.backbone)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-WITHIN = 0.01  # "the best" is reached at 99% of it
+NEAR_BEST = 0.01  # "the best" is reached at 99% of it
 
 
 def derived_metrics(record: Mapping[str, Any]) -> dict[str, float | None]:
@@ -24,7 +24,7 @@ def energy_to_best(history: list[Mapping[str, Any]]) -> float | None:
     scores = [score for score, _ in points if score is not None]
     if not scores:
         return None
-    enough = max(scores) - WITHIN * abs(max(scores))
+    enough = max(scores) - NEAR_BEST * abs(max(scores))
     return next((energy for score, energy in points if score is not None and score >= enough), None)
 
 

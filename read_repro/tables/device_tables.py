@@ -6,8 +6,7 @@ from typing import Any
 
 from read_repro import paper
 from read_repro.paper import BACKBONES, METHODS, method_name
-from read_repro.tables.aggregate import Stat
-from read_repro.tables.aggregate import number as value_of
+from read_repro.tables.aggregate import Stat, value_of
 from read_repro.tables.load import Store
 from read_repro.tables.table import Cell, Column, Table, number, text
 

@@ -3,7 +3,7 @@
 import math
 
 from read_repro.paper import BACKBONES, TASK_NAMES, method_name, table3
-from read_repro.tables.aggregate import Method, Row, Stat, hardware_of, methods_of, over_seeds, task_order
+from read_repro.tables.aggregate import MethodRows, RunRow, Stat, hardware_names, methods_of, over_seeds, task_order
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
@@ -38,7 +38,7 @@ PRUNING = Column("of which initialisation (h)", ".3g")
 
 def costs(store: Store) -> list[Table]:
     """Time, speed, epochs and memory of the chosen runs: a table a block and hardware, none mixes two."""
-    return [_costs(store, block, name) for block in store.blocks for name in hardware_of(store, block) or [""]]
+    return [_costs(store, block, name) for block in store.blocks for name in hardware_names(store, block) or [""]]
 
 
 def _costs(store: Store, block: Block, hardware: str) -> Table:
@@ -94,7 +94,7 @@ def lst_against_read(store: Store) -> list[Table]:
     return [Table("LST against READ", columns, tuple(rows), (), ("Over the tasks that both have.",))]
 
 
-def _same_tasks(left: Method, right: Method, metric: str) -> list[Stat]:
+def _same_tasks(left: MethodRows, right: MethodRows, metric: str) -> list[Stat]:
     """The mean of a cost over the tasks that both methods have it for."""
     tasks = [t for t in left.tasks if left.cost(t, metric).mean is not None and right.cost(t, metric).mean is not None]
     if not tasks:
@@ -134,7 +134,7 @@ def splits(store: Store) -> list[Table]:
     """The sizes of the splits the records were made on, by block and task."""
     titles = ("data", "train", "validation", "test", "majority class", "cut at 128 tokens (%)", "fingerprint")
     columns = (Column("task"), *(Column(title) for title in titles))
-    seen: dict[tuple[str, str], Row] = {}
+    seen: dict[tuple[str, str], RunRow] = {}
     for row in store.run_rows:
         seen.setdefault((row["block"].label, row["task"]), row)
     rows = []
@@ -164,7 +164,7 @@ def hyperparameters(store: Store) -> list[Table]:
     return tables
 
 
-def _choice(method: Method, task: str | None, columns: tuple[Column, ...]) -> tuple[Cell, ...]:
+def _choice(method: MethodRows, task: str | None, columns: tuple[Column, ...]) -> tuple[Cell, ...]:
     name, chosen = text(method_name(method.variant)), method.chosen.get(task or "", [])
     if not chosen:
         return (name, text(TASK_NAMES.get(task or "", task)), *(text(DASH) for _ in columns[2:]))

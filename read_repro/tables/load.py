@@ -15,14 +15,14 @@ from typing import Any
 import pandas as pd
 
 from read_repro.records.selection import Key, contest, device, select_each, setting_name, variant
+from read_repro.records.store import SCHEMA
 from read_repro.tables.blocks import Block, block_of, blocks_of, contest_seed, hardware_name
 from read_repro.tables.derived import derived_metrics
 
 log = logging.getLogger(__name__)
 
-SCHEMA = 1
-NAMES = ("backbone", "data", "task", "method", "run", "status")
-RUN_KEYS = (*NAMES, "setting", "seed", "metrics", "history", "data_info", "hardware")
+NAME_KEYS = ("backbone", "data", "task", "method", "run", "status")
+RUN_KEYS = (*NAME_KEYS, "setting", "seed", "metrics", "history", "data_info", "hardware")
 PLANNED_KEYS = ("backbone", "method", "setting", "phase", "metrics")
 REFERENCE_KEYS = ("backbone", "method", "hardware", "metrics")
 RUN_COLUMNS = ("run", "block", "backbone", "data", "task", "variant", "setting", "seed", "val", "chosen", "search")
@@ -106,7 +106,7 @@ def _checked(record: Any, keys: tuple[str, ...]) -> dict[str, Any]:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if value is not None and not number:
             raise ValueError(f"metric {name} is {value!r}, not a finite number or null")
-    for key in NAMES:
+    for key in NAME_KEYS:
         if key in keys and not isinstance(record[key], str):
             raise ValueError(f"{key} is {record[key]!r}, not a name")
     _used(record, keys)

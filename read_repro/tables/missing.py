@@ -1,13 +1,13 @@
 """What is not in the store yet, as the command that would fill it: the footnotes of the tables."""
 
 from read_repro.paper import TASKS, method_name
-from read_repro.tables.aggregate import Method
+from read_repro.tables.aggregate import MethodRows
 from read_repro.tables.blocks import Block
 
 SEEDS = (0, 1, 2)  # three seeds, section 4
 
 
-def missing_runs(method: Method) -> str | None:
+def missing_runs(method: MethodRows) -> str | None:
     """The footnote of a row: its missing tasks, then its missing seeds, each with its command; None if all is there."""
     tasks = [task for task in TASKS if task not in method.chosen]
     short: dict[str, list[str]] = {}
@@ -22,7 +22,7 @@ def missing_runs(method: Method) -> str | None:
     return f"{name}: {'; '.join(words)}" if words else None
 
 
-def _command(method: Method, tasks: list[str], seeds: str = "") -> str:
+def _command(method: MethodRows, tasks: list[str], seeds: str = "") -> str:
     """The sweep that makes these runs; missing seeds need only its second stage."""
     name, _, option = method.variant.partition(",")
     words = [f"python train.py experiment={'table2' if option else 'table1'}", *_place(method.block), f"method={name}"]

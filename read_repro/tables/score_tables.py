@@ -6,13 +6,12 @@ from typing import Any
 
 from read_repro import paper
 from read_repro.paper import LARGER, TASK_NAMES, TASKS, UNROLLED, method_name
-from read_repro.tables.aggregate import Method, Stat, methods_of
-from read_repro.tables.aggregate import number as value_of
+from read_repro.tables.aggregate import MethodRows, Stat, methods_of, value_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import planned_row
 from read_repro.tables.load import Store
 from read_repro.tables.missing import missing_runs
-from read_repro.tables.table import Cell, Column, Table, embolden, number, plain, text
+from read_repro.tables.table import Cell, Column, Table, embolden, number, printed_cell, text
 
 ROW = (Column("method"), Column("source"))
 PARAMETERS = Column("trainable (%)", ".3g", "min")
@@ -66,16 +65,16 @@ def _family(backbone: str) -> list[str]:
     return [backbone, LARGER[backbone]] if backbone in LARGER else [backbone]
 
 
-def _pair(store: Store, block: Block, backbone: str) -> list[Method]:
+def _pair(store: Store, block: Block, backbone: str) -> list[MethodRows]:
     """READ on a backbone with and without recurrence, the second present even when it has no run."""
     block = block._replace(backbone=backbone)
     found = methods_of(store, block)
     read = found["read"]
-    return [read, found.get(UNROLLED, Method(block, UNROLLED, {}, {}, read.tasks, read.hardware))]
+    return [read, found.get(UNROLLED, MethodRows(block, UNROLLED, {}, {}, read.tasks, read.hardware))]
 
 
 def _beside(
-    store: Store, methods: Sequence[Method], printed: paper.Numbers, columns: Sequence[Column]
+    store: Store, methods: Sequence[MethodRows], printed: paper.Numbers, columns: Sequence[Column]
 ) -> tuple[list[tuple[Cell, ...]], tuple[str, ...]]:
     """Our rows with the paper's row of each method under it, and the footnotes of what is missing."""
     rows, numbered = [], []
@@ -93,7 +92,7 @@ def _beside(
     return [*pairs, *left.values()], tuple(numbered)
 
 
-def _ours(store: Store, method: Method, columns: Sequence[Column], mark: int | None) -> list[Cell]:
+def _ours(store: Store, method: MethodRows, columns: Sequence[Column], mark: int | None) -> list[Cell]:
     stats = {PARAMETERS: trainable_percent(store, method), AVERAGE: method.average()}
     for (power, energy, search), key in (((POWER, ENERGY, SEARCH), "eq4"), (ESTIMATED, "cpu_estimate")):
         metric = f"energy/{key}_kwh"
@@ -110,10 +109,10 @@ def _ours(store: Store, method: Method, columns: Sequence[Column], mark: int | N
 def _printed(numbers: dict[str, float], columns: Sequence[Column]) -> list[Cell]:
     keys = {PARAMETERS: "trainable_params_pct", POWER: "power_kw", ENERGY: "energy_kwh", AVERAGE: "avg"}
     keys |= {PRINTED: "avg_printed"} | dict(zip(SCORES, TASKS, strict=True))
-    return [plain(numbers.get(keys.get(column, "")), column) for column in columns]
+    return [printed_cell(numbers.get(keys.get(column, "")), column) for column in columns]
 
 
-def trainable_percent(store: Store, method: Method) -> Stat:
+def trainable_percent(store: Store, method: MethodRows) -> Stat:
     """Trainable percent: the runs' (on T5 as the paper counts), else the planner's count over the paper's."""
     for metric in ("params/percent_paper", "params/percent"):
         if (stat := method.values(metric)).mean is not None:

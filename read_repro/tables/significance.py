@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from read_repro.paper import method_name
-from read_repro.tables.aggregate import Method, Stat, methods_of
-from read_repro.tables.aggregate import number as value_of
+from read_repro.tables.aggregate import MethodRows, Stat, methods_of, value_of
 from read_repro.tables.load import Store
 from read_repro.tables.table import DASH, Cell, Column, Table, number, text
 
@@ -49,7 +48,7 @@ def paired_bootstrap(differences: list[list[float]], runs: tuple[str, ...] = ())
     return Difference(mean, float(low), float(high), float((resampled <= 0).mean()), len(tasks), pairs, runs)
 
 
-def compare(ours: Method, baseline: Method) -> Difference | None:
+def compare(ours: MethodRows, baseline: MethodRows) -> Difference | None:
     """`ours` minus `baseline` on the tasks and seeds that both have."""
     differences, runs = [], []
     for task in sorted(set(ours.chosen) & set(baseline.chosen)):
@@ -84,6 +83,6 @@ def significance_table(store: Store) -> list[Table]:
     return tables
 
 
-def _by_seed(method: Method, task: str) -> dict[int, tuple[float, str]]:
+def _by_seed(method: MethodRows, task: str) -> dict[int, tuple[float, str]]:
     rows = ((row, value_of(row.get("test/score"))) for row in method.chosen[task])
     return {row["seed"]: (value, row["run"]) for row, value in rows if value is not None}

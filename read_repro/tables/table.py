@@ -60,7 +60,7 @@ def number(stat: Stat, column: Column, mark: int | None = None) -> Cell:
     return Cell(f"{stat.mean:{column.form}}{spread}{seeds}{parts}", stat, mark=mark)
 
 
-def plain(value: float | None, column: Column) -> Cell:
+def printed_cell(value: float | None, column: Column) -> Cell:
     """A cell of a number that stands alone, such as one the paper printed."""
     return number(Stat(value), column)
 

@@ -12,7 +12,7 @@ from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.backbones.label_decoding import Answers
 from read_repro.data import metrics
-from read_repro.data.datamodule import GlueData, load
+from read_repro.data.datamodule import GlueData, load_splits
 from read_repro.data.sources import Tables
 from read_repro.data.tasks import Task
 from read_repro.methods.base import Method, Optimisation
@@ -57,14 +57,14 @@ def build_method(
         regression=task.regression,
     )
     optim = config["optim"]
-    plan = Optimisation(
+    optimisation = Optimisation(
         lr=optim["lr"], weight_decay=optim["weight_decay"], warmup=optim["warmup"], total_steps=total_steps
     )
-    return construct(config["method"], backbone, plan, partial(metrics.score, task.metric))
+    return construct(config["method"], backbone, optimisation, partial(metrics.score, task.metric))
 
 
 def training_text(task: Task, settings: Mapping[str, Any], tables: Tables | None) -> list[str]:
     """The source texts of the training split and all answers, for a tokenizer of our own."""
     wanted = {key: settings[key] for key in ("source", "path", "train_limit")}
-    rows, targets = load(task, **wanted, tables=tables).train, settings["targets"]
+    rows, targets = load_splits(task, **wanted, tables=tables).train, settings["targets"]
     return [*(task.source(row, targets) for row in rows), *task.answers(targets)]

@@ -3,12 +3,15 @@
 import platform
 import subprocess
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from read_repro.errors import InputError
+
+PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
 
 
 def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,6 +42,18 @@ def cpu_model() -> str:
     except OSError:
         lines = []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def package_versions() -> dict[str, str | None]:
+    """The versions of Python and of the packages that a run's numbers depend on; None for one that is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # a bare GPU machine needs neither datasets nor an installation of this project
+        return None
 
 
 def commit() -> str | None:

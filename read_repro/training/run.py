@@ -1,10 +1,8 @@
 """One run under its lock: what is done is not done again; what is done anew leaves a record."""
 
 import logging
-import platform
 import traceback
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,9 @@ from read_repro.records.naming import run_name
 from read_repro.records.store import RESULT, SCHEMA, finished, sweep_leftovers, write_json
 from read_repro.training.fit import JOURNAL, train_and_test
 from read_repro.training.parts import build
-from read_repro.training.provenance import commit, hardware_of
+from read_repro.training.provenance import commit, hardware_of, package_versions
 
 logger = logging.getLogger(__name__)
-PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
 
 
 def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> dict[str, Any]:
@@ -75,7 +72,7 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
             "config": config,
             "weights": facts["weights"],
             "hardware": hardware,
-            "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            "versions": package_versions(),
             "commit": commit(),
             **train_and_test(parts, config, folder),
         }

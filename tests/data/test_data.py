@@ -22,7 +22,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from read_repro.data import sources
 from read_repro.data.batches import collate, encode, length_batches, padding_share
-from read_repro.data.datamodule import GlueData, load, main, read_tasks
+from read_repro.data.datamodule import GlueData, load_splits, main, read_tasks
 from read_repro.data.splits import permutation, split
 from read_repro.errors import InputError
 
@@ -99,7 +99,7 @@ def test_mnli_files_are_not_merged(tmp_path):
         return [{"premise": f"p{i}", "hypothesis": f"h{i}", "label": i % 3} for i in range(count)]
 
     files = {"train": table(5), "validation_matched": table(3), "validation_mismatched": table(4)}
-    found = load(TASKS["mnli"], source="local", path=str(write(tmp_path, "mnli", files)), train_limit=None)
+    found = load_splits(TASKS["mnli"], source="local", path=str(write(tmp_path, "mnli", files)), train_limit=None)
     assert found.sizes == {"train": 5, "validation": 4, "test": 3}
 
 
@@ -270,7 +270,7 @@ def test_the_hubs_test_labels_are_never_read(tmp_path):
     ],
 )
 def test_sizes_on_glue(name, train, validation, test, labels):
-    found = load(TASKS[name], source="local", path=str(GLUE), train_limit=None)
+    found = load_splits(TASKS[name], source="local", path=str(GLUE), train_limit=None)
     assert found.sizes == {"train": train, "validation": validation, "test": test}
     assert found.labels == labels
     assert found.cut == bool(labels)
@@ -357,7 +357,7 @@ def test_fingerprint_is_of_the_content(tmp_path):
 def test_fingerprint_does_not_depend_on_the_format(tmp_path):
     def fingerprint(suffix: str) -> str:
         folder = write(tmp_path / suffix, "cola", {"train": rows(8), "validation": rows(4)}, suffix)
-        return load(TASKS["cola"], source="local", path=str(folder), train_limit=None).fingerprint
+        return load_splits(TASKS["cola"], source="local", path=str(folder), train_limit=None).fingerprint
 
     assert len({fingerprint(suffix) for suffix in ("parquet", "jsonl", "csv", "tsv")}) == 1
 
@@ -572,7 +572,7 @@ def test_the_command_prints_all_tasks(capsys):
 
 
 def test_synthetic_data_is_labelled():
-    found = load(TASKS["mnli"], source="synthetic", path=None, train_limit=50)
+    found = load_splits(TASKS["mnli"], source="synthetic", path=None, train_limit=50)
     assert found.sizes["train"] == 50
     assert found.labels == ("synthetic data", "train_limit=50")
     assert found.cut

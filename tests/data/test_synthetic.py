@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from places import GLUE
 
-from read_repro.data.synthetic import TASKS, generate
+from read_repro.data.synthetic import GRAMMARS, generate
 from read_repro.errors import InputError
 
 TEXTS = {
@@ -23,10 +23,10 @@ TEXTS = {
 }
 # Accuracy of a logistic regression: on how often each word occurs, and on which words occur at all. The second sees a
 # word that is not repeated in the other text, hence higher where the relation is whether something is the same.
-CHANCE = {task: 100 / classes for task, (_, classes, _) in TASKS.items()}
+CHANCE = {task: 100 / classes for task, (_, classes, _) in GRAMMARS.items()}
 COUNTED_ABOVE_CHANCE = {**dict.fromkeys(TEXTS, 7.0), "mnli": 15.0}
 SET_ABOVE_CHANCE = {**dict.fromkeys(TEXTS, 7.0), "mnli": 27.0, "mrpc": 10.0, "qnli": 30.0, "qqp": 20.0, "stsb": 60.0}
-SPLITS = {task: {"train", *evaluations} for task, (_, _, evaluations) in TASKS.items()}
+SPLITS = {task: {"train", *evaluations} for task, (_, _, evaluations) in GRAMMARS.items()}
 
 
 @pytest.fixture(scope="module", params=sorted(TEXTS))
@@ -45,7 +45,7 @@ def words(task: str, row: dict) -> list[str]:
 def test_schema_is_glues(generated: tuple[str, dict[str, list[dict]]]) -> None:
     task, splits = generated
     assert set(splits) == SPLITS[task]
-    kind, labels = (float, {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}) if task == "stsb" else (int, set(range(TASKS[task][1])))
+    kind, labels = (float, {0.0, 1.0, 2.0, 3.0, 4.0, 5.0}) if task == "stsb" else (int, set(range(GRAMMARS[task][1])))
     for rows in splits.values():
         assert [row["idx"] for row in rows] == list(range(len(rows)))
         assert {row["label"] for row in rows} == labels

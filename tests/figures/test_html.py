@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from store_factory import fill, run_record, write_run
 
-from read_repro.figures.build import build
+from read_repro.figures.build import build_outputs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 VOID = {"meta", "line", "rect", "circle", "polygon", "polyline", "br"}
@@ -20,7 +20,7 @@ VOID = {"meta", "line", "rect", "circle", "polygon", "polyline", "br"}
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     fill(folder, tasks=("cola", "mrpc"))
-    build(folder)
+    build_outputs(folder)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -63,7 +63,7 @@ def test_what_a_record_says_is_escaped(tmp_path):
     record["run"] = "minilm/local/evil/evil/seed=0"
     record["hardware"] = record["hardware"] | {"name": f'"><img src=x onerror=1>{evil}'}
     write_run(tmp_path, record)
-    build(tmp_path)
+    build_outputs(tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert evil not in page
     assert "<img" not in page

@@ -20,7 +20,7 @@ from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.measure import memory_planner as planner
 from read_repro.measure.allocation_tracker import Ledger
-from read_repro.measure.memory_planner import Plan, count_inference, count_training, make_batch, materialise, planned
+from read_repro.measure.memory_planner import Plan, count_inference, count_training, full_batch, materialise, planned
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method
 
@@ -44,7 +44,7 @@ def fake_parts(name: str, counted: Any = count_training, **changes: Any) -> dict
         method = tiny(name, **changes)
     with FakeTensorMode():
         materialise(method)
-        return counted(method, make_batch(**SIZES))
+        return counted(method, full_batch(**SIZES))
 
 
 def fake_peak(name: str, **changes: Any) -> int:
@@ -91,7 +91,7 @@ def test_a_storage_saved_twice_counts_once_and_its_death_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["full", "read"])
 def test_it_agrees_with_the_allocator_of_the_cpu(name: str) -> None:
-    method, batch = tiny(name), make_batch(**SIZES)
+    method, batch = tiny(name), full_batch(**SIZES)
     held = sum(p.numel() * p.element_size() for p in method.parameters()) + sum(t.nbytes for t in batch.values())
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         count_training(method, batch)

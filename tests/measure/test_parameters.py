@@ -6,16 +6,16 @@ from safetensors.torch import save
 from tiny import KINDS, backbone, build
 
 from read_repro.measure.parameters import (
-    BACKBONES,
-    Row,
+    COUNTED_BACKBONES,
+    ShippedMethod,
     build_on_meta,
     count,
     counted,
     lst_presets,
     paper_size,
     render,
-    table1,
-    table2,
+    table1_methods,
+    table2_methods,
 )
 
 NOT_REPRODUCED = {("lst", "t5-base"), ("read", "t5-large", "recurrent=false")}
@@ -42,14 +42,14 @@ AUTHORS = {
 }
 
 
-def key(row: Row) -> tuple[str, ...]:
+def key(row: ShippedMethod) -> tuple[str, ...]:
     return (row.method, row.backbone, *(f"{name}={str(value).lower()}" for name, value in row.changes.items()))
 
 
 @pytest.mark.parametrize(
-    "row", [row for row in (*table1(), *table2()) if row.printed], ids=lambda row: "-".join(key(row))
+    "row", [row for row in (*table1_methods(), *table2_methods()) if row.printed], ids=lambda row: "-".join(key(row))
 )
-def test_every_percentage_of_the_paper_to_its_printed_digits(row: Row) -> None:
+def test_every_percentage_of_the_paper_to_its_printed_digits(row: ShippedMethod) -> None:
     result = counted(row)
     assert result.trainable == TRAINABLE[key(row)]
     assert result.agrees == (key(row) not in NOT_REPRODUCED)
@@ -61,11 +61,11 @@ def test_what_lst_authors_ran_counts_as_theirs(name: str) -> None:
     assert AUTHORS[name] == {
         "adapter_lst": 3_625_728, "lora_lst": 3_820_672, "bitfit_lst": 280_960, "prompt_lst": 76_800,
     }[name]  # fmt: skip
-    assert counted(Row(name, "t5-base")).trainable == AUTHORS[name]
+    assert counted(ShippedMethod(name, "t5-base")).trainable == AUTHORS[name]
 
 
 def test_the_text_of_section_3_1_misses_table_1s_adapter_by_a_digit() -> None:
-    row = Row("adapter", "t5-base", "0.96", {"placement": "sublayer", "bottleneck": 32})
+    row = ShippedMethod("adapter", "t5-base", "0.96", {"placement": "sublayer", "bottleneck": 32})
     assert counted(row).trainable == 2_397_696
     assert not counted(row).agrees
 
@@ -78,13 +78,15 @@ def test_no_parameter_holds_numbers_on_the_meta_device() -> None:
 
 def test_every_method_is_counted_on_both_backbones() -> None:
     wanted = {"full", "adapter", "lora", "bitfit", "prompt", "lst", "read"}
-    assert {(row.method, row.backbone) for row in table1()} == {(name, size) for name in wanted for size in BACKBONES}
-    assert len(table2()) == 4
+    assert {(row.method, row.backbone) for row in table1_methods()} == {
+        (name, size) for name in wanted for size in COUNTED_BACKBONES
+    }
+    assert len(table2_methods()) == 4
     assert {row.method for row in lst_presets()} >= AUTHORS.keys()
 
 
 def test_the_table_shows_digits_the_paper_and_what_differs() -> None:
-    text = render("Table 2", map(counted, table2()))
+    text = render("Table 2", map(counted, table2_methods()))
     line = next(line for line in text.splitlines() if "t5-large" in line and "recurrent=false" in line)
     assert line.split()[3:6] == ["59,891,712", "7.772", "6.4"]
     assert line.endswith("differs [2]")

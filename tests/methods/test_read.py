@@ -239,5 +239,5 @@ def READ_on_meta(size: str, **changes: Any) -> READ:
     keywords = {key: value for key, value in method_config("read").items() if key != "_target_"} | changes
     with torch.device("meta"):
         plain: Backbone = build_backbone(checkpoint, answers=Answers(((0, 1),), (0.0,)), outputs=1, regression=False)
-        plan = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
-        return READ(plain, plan, score, **keywords)
+        optimisation = Optimisation(lr=1e-3, weight_decay=0.0, warmup=0.0, total_steps=1)
+        return READ(plain, optimisation, score, **keywords)

@@ -23,8 +23,8 @@ from read_repro.sweep import launchers as launch
 from read_repro.sweep.jobs import Job, Sweep, expand
 from read_repro.sweep.launchers import Local
 from read_repro.sweep.overrides import learning_rates
-from read_repro.sweep.runner import choose, final, forecast, run_sweep
-from read_repro.sweep.status import state, stored, table
+from read_repro.sweep.runner import best_of, final, forecast, run_sweep
+from read_repro.sweep.status import as_text, state, stored
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -205,13 +205,13 @@ def test_test_scores_are_never_read_for_selection(tmp_path: Path) -> None:
     jobs = [stub(tmp_path, "read", val, test=100 - val) for val in (10, 30, 20)]
     sweep = sweep_of(tmp_path, jobs, "search")
     run_sweep(sweep, Local(at_once=3))
-    before = choose(jobs)
+    before = best_of(jobs)
     generator = random.Random(0)
     for job in jobs:
         record = json.loads(job.record.read_text())
         record["metrics"] = {"val/score": record["metrics"]["val/score"], "test/score": generator.uniform(0, 100)}
         job.record.write_text(json.dumps(record))
-    assert choose(jobs) is before is jobs[1]
+    assert best_of(jobs) is before is jobs[1]
     for job in jobs:
         record = json.loads(job.record.read_text())
         del record["metrics"]["test/score"]
@@ -287,7 +287,7 @@ def test_a_plan_counts_locks_failures_and_costs(tmp_path: Path) -> None:
     with FileLock(held.record.parent / ".lock"):
         lines = forecast(sweep_of(tmp_path, [done, held, failed], "grid"))
     assert lines["tiny tiny"].counts == {"done": 1, "running": 1, "failed": 1, "missing": 0}
-    assert table(lines).splitlines()[-1].split() == ["all", "1", "1", "1", "0", "-", "-"]
+    assert as_text(lines).splitlines()[-1].split() == ["all", "1", "1", "1", "0", "-", "-"]
 
 
 SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"

@@ -9,7 +9,7 @@ import pytest
 from store_factory import CPU, fill, run_record, write_planned, write_run
 
 from read_repro import paper
-from read_repro.figures.build import build
+from read_repro.figures.build import build_outputs
 from read_repro.figures.content import drawings
 from read_repro.figures.html import write_report
 from read_repro.tables.aggregate import methods_of
@@ -47,7 +47,7 @@ def test_an_empty_store_has_only_dashes_on_our_side(tmp_path):
         assert len(table.numbered) >= 4
     (third,) = table_3(store)
     assert {cell.text for row in third.rows if row[1].text != "paper" for cell in row[2:]} == {DASH}
-    build(tmp_path)
+    build_outputs(tmp_path)
     assert (tmp_path / "report.html").exists()
 
 
@@ -186,7 +186,7 @@ def test_a_second_run_changes_no_byte(tmp_path):
     fill(tmp_path, tasks=("cola", "mrpc"), seeds=(0, 1))
     sums = []
     for _ in range(2):
-        build(tmp_path)
+        build_outputs(tmp_path)
         files = sorted(path for path in tmp_path.rglob("*") if path.is_file())
         sums.append({path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
     assert sums[0] == sums[1]
