@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from read_repro.backbones.frozen_pass import Keep, States, run_frozen
+from read_repro.backbones.stored_pass import frozen_or_stored
 
 Batch = dict[str, Tensor]
 
@@ -32,6 +33,7 @@ class Backbone(nn.Module, ABC):
     width: int
     depth: dict[str, int]
     head: nn.Linear | None
+    pre_norm: bool  # whether the residual stream between layers is raw
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -76,8 +78,17 @@ class Backbone(nn.Module, ABC):
         self.stack(stack).set_attn_implementation("eager")
 
     def frozen_encoder(self, batch: Batch, keep: Keep) -> States:
-        """Run the encoder once, without a graph."""
-        return self._frozen("encoder", lambda: self.encode(batch), keep)
+        """Run the encoder once, without a graph, or take its states from the batch if it carries stored ones."""
+
+        def live(rows: Tensor | None) -> States:
+            own = batch if rows is None else rows_of(batch, rows)
+            return self._frozen("encoder", lambda: self.encode(own), keep)
+
+        return frozen_or_stored(batch, "encoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live)
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give up every weight that stored states make needless; what turns a last state into an answer stays."""
 
     @torch.no_grad()
     def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep) -> States:
@@ -89,3 +100,19 @@ class Backbone(nn.Module, ABC):
             normalise=self.normalise,
             keep=keep,
         )
+
+
+def rows_of(batch: Batch, rows: Tensor) -> Batch:
+    """The rows of a batch's tokens that a mask (B,) chooses, without stored states."""
+    return {key: value[rows] for key, value in batch.items() if "/" not in key}
+
+
+class Released(nn.Module):
+    """In place of a stack that stored states made needless; its configuration stays."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        raise RuntimeError("the backbone was released: an example without stored states came")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertModel
 
-from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.backbone import Backbone, Batch, Released
 
 
 class BertBackbone(Backbone):
@@ -17,6 +17,8 @@ class BertBackbone(Backbone):
 
     ``outputs``: number of classes, or 1 with ``regression``.
     """
+
+    pre_norm = False
 
     def __init__(self, model: BertModel, *, outputs: int, regression: bool) -> None:
         super().__init__(model)
@@ -52,6 +54,9 @@ class BertBackbone(Backbone):
         assert self.head is not None
         mask = batch["attention_mask"][:, :, None].to(state.dtype)  # (B, S, 1)
         return self.head((state * mask).sum(dim=1) / mask.sum(dim=1))
+
+    def release(self) -> None:
+        self.model = Released(self.model.config)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         if self.regression:

@@ -18,10 +18,11 @@ class Keep:
 
     ``normalised``: phi_1..phi_N, on T5 through a parameter-free RMS norm, phi_N being the state after the final norm
     (READ, section 2.2: "already normalized hidden states"); otherwise the raw residual stream phi_0..phi_N (LST).
-    Scores are head-means of the attention of every layer.
+    Scores are head-means of the attention of every layer. ``output_only`` keeps no layer's states (a task head).
     """
 
     normalised: bool
+    output_only: bool = False
     self_scores: bool = False
     cross_scores: bool = False
 
@@ -30,7 +31,7 @@ class Keep:
 class States:
     """Plain tensors outside any graph, fit to be cached and shared by many candidates."""
 
-    hidden: Tensor  # (N, B, T, D) if normalised, else (N + 1, B, T, D)
+    hidden: Sequence[Tensor] | Tensor  # (N, B, T, D) if normalised, else (N + 1, B, T, D); empty with output_only
     output: Tensor  # (B, T, D), what the backbone itself would hand on
     self_scores: Tensor | None = None  # (N, B, T, T)
     cross_scores: Tensor | None = None  # (N, B, T, S)
@@ -86,6 +87,8 @@ def run_frozen(
     self_scores, cross_scores = LayerBuffer(depth), LayerBuffer(depth)
 
     def keep_state(layer: int, args: Any, output: Any) -> None:
+        if keep.output_only:
+            return
         state = output[0] if isinstance(output, tuple) else output
         if not keep.normalised:
             if layer == 0:
@@ -102,7 +105,6 @@ def run_frozen(
         ),
     ):
         output = forward()
-    if keep.normalised:
+    if keep.normalised and not keep.output_only:
         hidden.write(depth - 1, normalise(output))
-    assert hidden.tensor is not None
-    return States(hidden.tensor, output, self_scores.tensor, cross_scores.tensor)
+    return States(() if hidden.tensor is None else hidden.tensor, output, self_scores.tensor, cross_scores.tensor)

@@ -11,17 +11,22 @@ from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.backbone import Backbone, Batch, Released, rows_of
 from read_repro.backbones.frozen_pass import Keep, States, rms_norm
 from read_repro.backbones.label_decoding import Answers
+from read_repro.backbones.prefix_tree import PrefixTree
+from read_repro.backbones.stored_pass import frozen_or_stored, has_stored
 
 
 class T5Backbone(Backbone):
     """An encoder-decoder that answers in text. ``answers`` are the label strings a prediction may take."""
 
+    pre_norm = True
+
     def __init__(self, model: T5ForConditionalGeneration, answers: Answers) -> None:
         super().__init__(model)
         self.answers = answers
+        self.tree = PrefixTree(answers.tokens)
         self.width = model.config.d_model
         self.depth = {name: len(self.layers(name)) for name in ("encoder", "decoder")}
 
@@ -53,8 +58,22 @@ class T5Backbone(Backbone):
         ).last_hidden_state
 
     def frozen_decoder(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep) -> States:
-        """Run the decoder once, without a graph, over the uncorrected encoder output (B, S, D)."""
-        return self._frozen("decoder", lambda: self.decode(encoded, batch, decoder_ids), keep)
+        """Run the decoder once, without a graph, over the uncorrected encoder output (B, S, D), or read it back."""
+
+        def live(rows: Tensor | None) -> States:
+            if rows is None:
+                return self._frozen("decoder", lambda: self.decode(encoded, batch, decoder_ids), keep)
+            own = rows_of(batch, rows)
+            return self._frozen("decoder", lambda: self.decode(encoded[rows], own, decoder_ids[rows]), keep)
+
+        nodes = self.tree.nodes(decoder_ids) if has_stored(batch, "decoder") else None
+        return frozen_or_stored(
+            batch, "decoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live, nodes=nodes
+        )
+
+    def release(self) -> None:
+        for stack in self.depth:
+            setattr(self.model, stack, Released(self.stack(stack).config))
 
     def decoder_ids(self, batch: Batch) -> Tensor:
         """The targets shifted right behind the start token: (B, T)."""
@@ -62,7 +81,12 @@ class T5Backbone(Backbone):
 
     def start_ids(self, batch: Batch) -> Tensor:
         """The start token of every row: (B, 1)."""
-        return torch.full_like(batch["input_ids"][:, :1], self.model.config.decoder_start_token_id)
+        return torch.full_like(batch["input_ids"][:, :1], self.start_id)
+
+    @property
+    def start_id(self) -> int:
+        """The token that every decoder input begins with."""
+        return int(self.model.config.decoder_start_token_id)
 
     def normalise(self, hidden: Tensor) -> Tensor:
         return rms_norm(hidden)  # pre-norm layers: the residual stream grows and would saturate an RNN

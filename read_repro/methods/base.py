@@ -4,7 +4,7 @@ A method says how its encoder state comes about (``encode``) and, on T5, its dec
 else is here. Letters: B batch, S source tokens, T decoder tokens, D width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.frozen_pass import Keep
 from read_repro.backbones.t5 import T5Backbone
 
 Score = Callable[[Sequence[float], Sequence[float]], dict[str, float]]
@@ -62,6 +63,7 @@ class Method(pl.LightningModule):
     """
 
     side_network = False  # True: the backbone stays in eval mode and outside the graph
+    keep: Mapping[str, Keep] = {}  # what a side network reads of each stack's frozen pass, which a store may hold
 
     def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score) -> None:
         super().__init__()

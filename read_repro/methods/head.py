@@ -18,6 +18,7 @@ class Head(Method):
                 "use backbone=minilm or another BERT-like backbone, or another method"
             )
         super().__init__(backbone, optimisation, score)
+        self.keep = {"encoder": Keep(normalised=True, output_only=True)}
 
     def encode(self, batch: Batch) -> Encoded:
-        return Encoded(self.backbone.frozen_encoder(batch, Keep(normalised=True)).output, batch)
+        return Encoded(self.backbone.frozen_encoder(batch, self.keep["encoder"]).output, batch)

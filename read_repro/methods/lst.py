@@ -85,6 +85,7 @@ class LST(Method):
         _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples, order=order)
         super().__init__(backbone, optimisation, score)
         self.init, self.samples, self.order = init, samples, order
+        self.keep = dict.fromkeys(backbone.depth, RAW)
         sides: dict[str, nn.Module] = {
             stack: kind(
                 backbone.stack(stack).config,

@@ -161,7 +161,7 @@ class READ(Method):
         super().__init__(backbone, optimisation, score)
         last = list(backbone.depth)[-1]
         self.side = nn.ModuleDict()
-        self.keep: dict[str, Keep] = {}
+        self.keep = {}
         for stack, depth in backbone.depth.items():
             crosses = stack == "decoder"
             self.keep[stack] = Keep(normalised=True, self_scores=attention, cross_scores=crosses)

@@ -1,0 +1,165 @@
+"""Which entries an example needs, and where they are.
+
+An entry's key is its content: what shelf it stands on follows from the weights, the stack, the part and the dtype; its
+place there from the example's token ids (in a decoder also the label strings, whose prefixes it holds). Neither order,
+seed, split, learning rate, task nor a limit of the training data is in a key: a subset finds what the whole has filled.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from read_repro.backbones.backbone import Backbone
+from read_repro.backbones.frozen_pass import Keep
+from read_repro.backbones.prefix_tree import PrefixTree
+from read_repro.store.parts import StackSpec, from_bytes, parts_of, to_bytes
+from read_repro.store.segments import DiskShelf, RamShelf, Shelf
+
+FORMAT = 1  # raised when the bytes of an entry change their meaning
+Example = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Tokens of an example's entries in one stack: kept, and read by its attention scores."""
+
+    tokens: int
+    read: Mapping[str, int]
+
+
+class StateStore:
+    """The entries of one backbone for one way of reading it.
+
+    Args:
+        specs: the stacks, by name.
+        keeps: what the method reads of each.
+        weights: the sha256 of the backbone's weights.
+        answers: the label strings as a tree of prefixes, where there is a decoder.
+        folder: where shelves stand; None keeps all in memory.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, StackSpec],
+        keeps: Mapping[str, Keep],
+        *,
+        weights: str,
+        answers: PrefixTree | None,
+        folder: Path | None,
+    ) -> None:
+        self.specs, self.answers, self.folder = specs, answers, folder
+        self.name = uuid.uuid4().hex[:12]
+        self.parts = {stack: parts_of(keep, stack) for stack, keep in keeps.items()}
+        self.shelves: dict[tuple[str, str], Shelf] = {}
+        for stack, spec in specs.items():
+            for part in self.parts[stack]:
+                place = None if folder is None else folder / shelf_name(spec, part, weights)
+                self.shelves[stack, part] = RamShelf() if place is None else DiskShelf(place, self.name)
+
+    def key(self, example: Example, stack: str) -> bytes:
+        """An example's place on the shelves of a stack."""
+        content = hashlib.blake2b(digest_size=16)
+        for name in ("input_ids", "token_type_ids"):
+            if name in example:
+                content.update(name.encode() + np.asarray(example[name], dtype=np.int32).tobytes())
+        if stack == "decoder":
+            assert self.answers is not None
+            content.update(json.dumps(self.answers.prefixes).encode())
+        return content.digest()
+
+    def sizes(self, example: Example, stack: str) -> Sizes:
+        """How many tokens an example's entries hold."""
+        source = len(example["input_ids"])
+        if stack != "decoder":
+            return Sizes(source, {"self": source})
+        assert self.answers is not None
+        return Sizes(len(self.answers.prefixes), {"self": self.answers.depth, "cross": source})
+
+    def layout(self, example: Example, stack: str, part: str) -> Any:
+        """The arrays of an entry, see `StackSpec.layout`."""
+        sizes = self.sizes(example, stack)
+        return self.specs[stack].layout(part, sizes.tokens, sizes.read.get(part, 0))
+
+    def held(self, example: Example) -> bool:
+        """Whether every entry that the method reads of this example is there."""
+        return all(key in shelf for key, shelf in self._entries(example))
+
+    def size_bytes(self, example: Example) -> int:
+        """What the entries of an example take."""
+        total = 0
+        for (stack, part), _ in self.shelves.items():
+            sizes = self.sizes(example, stack)
+            total += self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
+        return total
+
+    def put(self, example: Example, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep one entry, unless it is there. Raises OSError where it cannot be written."""
+        key, shelf = self.key(example, stack), self.shelves[stack, part]
+        if key not in shelf:
+            shelf.put(key, to_bytes(arrays, self.layout(example, stack, part)))
+
+    def get(self, example: Example) -> dict[tuple[str, str], dict[str, np.ndarray]] | None:
+        """The arrays of all entries of an example by stack and part, or None if one is missing or damaged."""
+        found = {}
+        for (stack, part), shelf in self.shelves.items():
+            data = shelf.get(self.key(example, stack))
+            layout = self.layout(example, stack, part)
+            if data is None or len(data) != sum(int(np.prod(s)) * np.dtype(k).itemsize for s, k in layout.values()):
+                return None
+            found[stack, part] = from_bytes(data, layout)
+        return found
+
+    def flush(self) -> None:
+        """Make what was put visible to other processes."""
+        for shelf in self.shelves.values():
+            shelf.flush()
+
+    def refresh(self) -> None:
+        """Look what other processes have written meanwhile."""
+        for shelf in self.shelves.values():
+            if isinstance(shelf, DiskShelf):
+                shelf.refresh()
+
+    def abandon(self) -> None:
+        """Forget what was put and could not be written."""
+        for shelf in self.shelves.values():
+            if isinstance(shelf, DiskShelf):
+                shelf.abandon()
+
+    def bytes_by_writer(self, examples: Iterable[Example]) -> dict[str, int]:
+        """How many bytes of these examples' entries each writer has filled."""
+        found: dict[str, int] = {}
+        for example in examples:
+            for (stack, part), shelf in self.shelves.items():
+                writer = shelf.writer_of(self.key(example, stack))
+                if writer is not None:
+                    sizes = self.sizes(example, stack)
+                    size = self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
+                    found[writer] = found.get(writer, 0) + size
+        return found
+
+    def _entries(self, example: Example) -> Iterator[tuple[bytes, Shelf]]:
+        keys = {stack: self.key(example, stack) for stack in self.specs}
+        return ((keys[stack], shelf) for (stack, _), shelf in self.shelves.items())
+
+
+def shelf_name(spec: StackSpec, part: str, weights: str) -> str:
+    """A folder's name that says for people what it holds, and by its digest all that its entries depend on."""
+    dtype = "fp32" if part == "output" else spec.dtype  # output is in 32 bit whatever the others are
+    content = {**asdict(spec), "dtype": dtype, "part": part, "weights": weights, "format": FORMAT}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{spec.stack}-{part}-{dtype}-{spec.depth}x{spec.width}-{digest[:16]}"
+
+
+def specs_of(backbone: Backbone, dtype: str) -> dict[str, StackSpec]:
+    """The sizes of a backbone's stacks."""
+    return {
+        stack: StackSpec(stack, depth, backbone.width, backbone.pre_norm, dtype)
+        for stack, depth in backbone.depth.items()
+    }
