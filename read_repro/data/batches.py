@@ -44,7 +44,8 @@ def encode(
     """
     examples: list[Example] = []
     truncated = 0
-    target_ids = _target_ids(task, tokenizer, targets) if text_to_text else {}
+    ids = answer_ids(task, tokenizer, targets) if text_to_text else {}
+    target_ids = {answer: np.array(row, dtype=np.int32) for answer, row in ids.items()}
     for start in range(0, len(rows), TOKENIZE_ROWS):
         chunk = rows[start : start + TOKENIZE_ROWS]
         columns = [[row[column] for row in chunk] for column in task.columns]
@@ -65,11 +66,14 @@ def encode(
     return EncodedSplit(examples, truncated)
 
 
-def _target_ids(task: Task, tokenizer: PreTrainedTokenizerBase, targets: str) -> dict[str, np.ndarray]:
-    """Ids of each answer, ending with the end-of-sequence id whatever the tokenizer adds by itself."""
-    ids = {answer: tokenizer(answer)["input_ids"] for answer in task.answers(targets)}
-    end = tokenizer.eos_token_id
-    return {a: np.array(i if i[-1:] == [end] else [*i, end], dtype=np.int32) for a, i in ids.items()}
+def answer_ids(task: Task, tokenizer: PreTrainedTokenizerBase, targets: str) -> dict[str, tuple[int, ...]]:
+    """Ids of each answer, ending with the end-of-sequence id whatever the tokenizer adds by itself.
+
+    Training targets and the strings that decoding may return both come from here.
+    """
+    ids = {answer: tuple(tokenizer(answer)["input_ids"]) for answer in task.answers(targets)}
+    end = (tokenizer.eos_token_id,)
+    return {answer: row if row[-1:] == end else row + end for answer, row in ids.items()}
 
 
 def collate(examples: list[Example], *, pad_id: int) -> dict[str, Tensor]:

@@ -8,6 +8,8 @@ code runs it (``digits``).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from read_repro.errors import InputError
 
 Row = dict[str, str | int | float]  # a task's text columns and its "label"
@@ -91,11 +93,15 @@ class Task:
 
         ``words``: the class's word, or the number at the nearest multiple of ``step``; ``digits``: the class's id, or
         the number to one decimal. Halves go to the even neighbour, as they do in both papers' code.
+
+        What is a half depends on the width of the numbers, so it is fixed here, whatever the width of a file's column.
+        Both papers read 32-bit labels; T5 also multiplies in 32 bit, where 5 x 3.1 is exactly 15.5, LST in 64.
         """
         if not self.regression:
             return self.words[int(label)] if targets == "words" else str(int(label))
-        per_unit = self._per_unit(targets)
-        return f"{round(label * per_unit) / per_unit:.1f}"
+        narrow, per_unit = np.float32(label), self._per_unit(targets)
+        scaled = narrow * np.float32(per_unit) if targets == "words" else float(narrow) * per_unit
+        return f"{round(scaled) / per_unit:.1f}"
 
     def answers(self, targets: str) -> tuple[str, ...]:
         """Every text that ``target`` can return, in ascending order of id or number."""

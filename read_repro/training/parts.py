@@ -12,6 +12,7 @@ from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.backbones.label_decoding import Answers
 from read_repro.data import metrics
+from read_repro.data.batches import answer_ids
 from read_repro.data.datamodule import GlueData, load_splits
 from read_repro.data.sources import Tables
 from read_repro.data.tasks import Task
@@ -48,11 +49,10 @@ def build_method(
 ) -> Method:
     """The method on its backbone, as its run will train it for ``total_steps``."""
     pl.seed_everything(config["seed"], verbose=False)
-    strings = task.answers(config["data"]["targets"])
-    tokens = tuple(tuple(tokenizer(text).input_ids) for text in strings)
+    ids = answer_ids(task, tokenizer, config["data"]["targets"]) if checkpoint.text_to_text else {}
     backbone = build_backbone(
         checkpoint,
-        answers=Answers(tokens, tuple(map(task.value, strings))) if checkpoint.text_to_text else None,
+        answers=Answers(tuple(ids.values()), tuple(map(task.value, ids))) if checkpoint.text_to_text else None,
         outputs=task.outputs,
         regression=task.regression,
     )

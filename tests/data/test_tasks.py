@@ -4,11 +4,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from places import CONF
+from places import CONF, GLUE, needs_glue
 
+from read_repro.data import sources
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
 
@@ -85,16 +87,33 @@ def test_every_answer_is_parsed_back_to_what_wrote_it(name, targets):
         (2.5, "2.4", "2.5"),  # halves to the even neighbour
         (0.25, "0.2", "0.2"),
         (4.917, "5.0", "4.9"),
+        (0.1, "0.0", "0.1"),  # a half in 32 bit: 5 x 0.1 is 0.5, to the even 0
+        (1.7, "1.6", "1.7"),
+        (3.1, "3.2", "3.1"),
+        (1.45, "1.4", "1.5"),  # above the half, for LST's authors take the 32-bit 1.4500000477 times 10 in 64 bit
     ],
 )
-def test_stsb_numbers(label, words, digits):
-    task = TASKS["stsb"]
+@pytest.mark.parametrize("width", [np.float32, np.float64])
+def test_stsb_numbers(label, words, digits, width):
+    task, label = TASKS["stsb"], float(width(label))
     assert task.regression
     assert task.outputs == 1
     assert task.target(label, "words") == words
     assert task.target(label, "digits") == digits
     assert words in task.answers("words")
     assert digits in task.answers("digits")
+
+
+@needs_glue
+def test_stsb_words_are_t5s_whatever_the_width_of_the_files_column():
+    labels = [
+        row["label"] for table in sources.read(TASKS["stsb"], source="local", path=str(GLUE)).values() for row in table
+    ]
+    narrow = np.array(labels, dtype=np.float32)
+    theirs = [f"{value:.1f}" for value in np.round(narrow * np.float32(5)) / np.float32(5)]  # in 32 bit throughout
+    assert len(labels) == 7_248
+    for column in (np.array(labels, dtype=np.float64), narrow):
+        assert [TASKS["stsb"].target(label, "words") for label in column.tolist()] == theirs
 
 
 def test_stsb_answers():

@@ -9,14 +9,15 @@ from hydra import compose, initialize_config_dir
 from nonsense import MOVING, sentence, write_glue
 from omegaconf import OmegaConf
 from places import CONF
+from tokenizers.processors import TemplateProcessing
 
 from read_repro.data.batches import collate, encode
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
 from read_repro.records.naming import run_name, setting
 from read_repro.training.callbacks import load_trainable
-from read_repro.training.checks import check
-from read_repro.training.parts import Parts, build
+from read_repro.training.checks import check, construct
+from read_repro.training.parts import Parts, build, build_method
 from read_repro.training.predict import load, trusted
 from read_repro.training.provenance import hardware_of
 from read_repro.training.run import run
@@ -183,6 +184,19 @@ def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path:
         assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
     with pytest.raises(InputError, match="takes sentence: 2"):
         predictor("one", "two")
+
+
+def test_decodings_strings_end_as_the_training_targets_do_whatever_the_tokenizer_adds() -> None:
+    config = composed("method=full", "task=cola", "data.path=x")
+    task, checkpoint = construct(config["task"]), construct(config["backbone"])
+    tokenizer = checkpoint.tokenizer(lambda: ["cola sentence: good", *task.answers("digits")])
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
+    rows = [{"sentence": "good", "label": label} for label in (0, 1)]
+    options = {"text_to_text": True, "targets": "digits", "max_source_tokens": 8}
+    targets = [tuple(example["target_ids"].tolist()) for example in encode(task, rows, tokenizer, **options).examples]
+    assert list(method.backbone.answers.tokens) == targets
+    assert {target[-1] for target in targets} == {tokenizer.eos_token_id}
 
 
 def encode_one(parts: Parts, text: str) -> Any:
