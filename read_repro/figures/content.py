@@ -15,11 +15,6 @@ def drawings(store: Store) -> list[Drawing]:
     return [figure_1(store), figure_2(store), figure_5(store), figure_6(store)]
 
 
-def _energy(block: Block) -> tuple[str, str]:
-    """The metric of a block's energy and how it is called."""
-    return ("energy/cpu_estimate_kwh", ", CPU estimate") if block.device == "CPU" else ("energy/eq4_kwh", ", Eq. (4)")
-
-
 def figure_1(store: Store) -> Drawing:
     """Energy of each method on each task relative to full-tuning's."""
     rows = tuple((_relative_energy(store, block),) for block in store.blocks)
@@ -27,7 +22,7 @@ def figure_1(store: Store) -> Drawing:
 
 
 def _relative_energy(store: Store, block: Block) -> Panel:
-    metric, words = _energy(block)
+    metric, kind = block.energy
     methods = methods_of(store, block)
     tasks = methods["full"].tasks
     series = []
@@ -41,7 +36,7 @@ def _relative_energy(store: Store, block: Block) -> Panel:
         if points:
             series.append(Series(name, method_name(name), tuple(points), "bar"))
     ticks = tuple(TASK_NAMES.get(task, task) for task in tasks)
-    return Panel(block.label, "", f"energy / full's{words}", tuple(series), ticks)
+    return Panel(block.label, "", f"energy / full's, {kind}", tuple(series), ticks)
 
 
 def figure_2(store: Store) -> Drawing:
@@ -56,14 +51,14 @@ def figure_2(store: Store) -> Drawing:
 
 
 def _against_energy(store: Store, block: Block) -> Panel:
-    metric, words = _energy(block)
+    metric, kind = block.energy
     found = [(m, m.total(metric)) for m in _contenders(store, block)]
     pale = []
     if block.of_paper:
         for (backbone, name), numbers in table1().items():
             point = Point(numbers["energy_kwh"], numbers["avg"])
             pale.append(Series(_style(name, backbone), method_name(name, backbone), (point,), source=PAPER))
-    return _quality(block, f"training energy (kWh{words})", found, pale)
+    return _quality(block, f"training energy (kWh, {kind})", found, pale)
 
 
 def _against_memory(store: Store, block: Block) -> Panel:

@@ -96,8 +96,8 @@ class MethodRows:
         return Stat(math.fsum(v for v in values if v is not None), None, 1, tuple(r["run"] for r in rows), parts)
 
     def power(self, energy: str) -> Stat:
-        """Energy over the summed hours of the same runs (kW)."""
-        total, time = self.total(energy), self.total("time/train_s")
+        """A summed energy (`sum/energy/...`) over the summed hours of the same runs (kW)."""
+        total, time = self.total(energy), self.total("sum/time/train_s")
         if total.mean is None or not time.mean or total.runs != time.runs:
             return Stat()
         return Stat(total.mean / (time.mean / 3600), None, total.n, total.runs, total.parts)

@@ -25,6 +25,13 @@ class Block(NamedTuple):
         return f"{self.backbone}, {self.data}, {kind}{limit}, {self.device}"
 
     @property
+    def energy(self) -> tuple[str, str]:
+        """The metric of this block's energy, initialisation included, and what it is called."""
+        if self.device == "CPU":
+            return "sum/energy/cpu_estimate_kwh", "CPU estimate"
+        return "sum/energy/eq4_kwh", "Eq. (4)"
+
+    @property
     def of_paper(self) -> bool:
         """Whether the paper's numbers may be compared with this block's: T5-base on whole GLUE."""
         return (self.backbone, self.data, self.cut) == (PAPER_BACKBONE, "hub", False)

@@ -69,11 +69,12 @@ def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat,
 
 def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, tuple[Stat, str]]]:
     """Energies by Eq. (4), or on a CPU the estimate, labelled."""
-    metric, label = ("cpu_estimate", "CPU estimate") if method.block.device == "CPU" else ("eq4", "")
-    total = method.total(f"energy/{metric}_kwh")
+    metric, kind = method.block.energy
+    label = kind if method.block.device == "CPU" else ""
+    total = method.total(metric)
     yield ("table1", row, "energy_kwh"), (total if total.whole else Stat(), label)
     for task in TASKS:
-        yield ("task_energy", row, task), (method.cost(task, f"energy/{metric}_kwh"), label)
+        yield ("task_energy", row, task), (method.cost(task, metric), label)
 
 
 def _counted(method: MethodRows, percent: Stat) -> Stat:

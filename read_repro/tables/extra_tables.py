@@ -10,18 +10,17 @@ from read_repro.tables.load import Store
 from read_repro.tables.missing import missing_runs
 from read_repro.tables.table import DASH, Cell, Column, Table, embolden, number, text
 
-CPU_COSTS = {
+CPU_MEMORY = {
     "memory/train_resident_gib": Column("peak training memory, resident (GiB)", ".3g", "min"),
     "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
     "memory/inference_resident_gib": Column("inference memory, resident (GiB)", ".3g", "min"),
 }
-GPU_COSTS = {
+GPU_MEMORY = {
     "memory/train_peak_gib": Column("peak training memory (GiB)", ".3g", "min"),
     "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
     "memory/inference_gib": Column("inference memory (GiB)", ".3g", "min"),
-    "energy/counter_kwh": Column("energy, hardware counter (kWh)", ".3g", "min"),
 }
-HOURS = Column("training time (h)", ".3g", "min", seeds=True)
+COUNTER = Column("both, hardware counter (kWh)", ".3g", "min")
 RATE = Column("examples a second", ".3g", "max", seeds=True)
 EPOCHS = Column("epochs to the best", ".1f", "min", seeds=True)
 QUANTITIES = {
@@ -33,7 +32,11 @@ QUANTITIES = {
     "time/latency_s": "inference (s an example)",
 }
 LATENCY = Column("inference (ms an example)", ".3g", "min", seeds=True)
-PRUNING = Column("of which initialisation (h)", ".3g")
+COSTS_NOTES = (
+    "Times and energies: sums over tasks of means over seeds; the others: means over both. One hardware only.",
+    "Initialisation is what a method does before training, LST's pruning; a dash where there is none. Both: the sum, "
+    "which Table 1, the claims and the figures use.",
+)
 
 
 def costs(store: Store) -> list[Table]:
@@ -42,26 +45,43 @@ def costs(store: Store) -> list[Table]:
 
 
 def _costs(store: Store, block: Block, hardware: str) -> Table:
-    cpu = block.device == "CPU"
-    to_best = Column(f"energy to 99% of the best{', CPU estimate' if cpu else ''} (kWh)", ".3g", "min", seeds=True)
-    memory = CPU_COSTS if cpu else GPU_COSTS
-    columns = (Column("method"), HOURS, PRUNING, RATE, EPOCHS, to_best, LATENCY, *memory.values())
+    measured = _cost_columns(block)
+    columns = (Column("method"), *(column for _, column, _ in measured))
     rows, numbered = [], []
     for method in methods_of(store, block, hardware or None).values():
         note = missing_runs(method)
         numbered += [note] if note else []
-        stats = [
-            *(method.total(metric) for metric in ("train_h", "init_h")), method.mean_cost("time/examples_per_s"),
-            method.mean_cost("best_epoch"), method.total("to_best_kwh"), method.mean_cost("latency_ms"),
-            *(method.mean_cost(metric) for metric in memory),
-        ]  # fmt: skip
-        marks = [None if stat.whole or not note else len(numbered) for stat in stats]
-        marks[1] = marks[1] if method.variant.startswith("lst") else None  # the others have nothing to prune
-        cells = [number(stat, column, mark) for stat, column, mark in zip(stats, columns[1:], marks, strict=True)]
-        rows.append((text(method_name(method.variant)), *cells))
-    note = "Time, energy: sums over tasks of means over seeds; the others: means over both. One hardware only."
+        mark = len(numbered) if note else None
+        rows.append((text(method_name(method.variant)), *(_cost(method, *one, mark) for one in measured)))
     title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
-    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), (note,))
+    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), COSTS_NOTES)
+
+
+def _cost_columns(block: Block) -> list[tuple[str, Column, bool]]:
+    """The metric and the column of each cost, and whether it is summed over tasks; others are means over them."""
+    cpu = block.device == "CPU"
+    metric, kind = block.energy
+    energy = metric.removeprefix("sum/")
+    return [
+        ("train_h", Column("training (h)", ".3g", seeds=True), True),
+        ("init_h", Column("initialisation (h)", ".3g"), True),
+        ("sum_h", Column("both (h)", ".3g", "min", seeds=True), True),
+        (energy, Column(f"training, {kind} (kWh)", ".3g", seeds=True), True),
+        (f"init/{energy}", Column(f"initialisation, {kind} (kWh)", ".3g"), True),
+        (metric, Column(f"both, {kind} (kWh)", ".3g", "min", seeds=True), True),
+        ("to_best_kwh", Column(f"energy to 99% of the best, {kind} (kWh)", ".3g", "min", seeds=True), True),
+        *([] if cpu else [("sum/energy/counter_kwh", COUNTER, True)]),
+        ("time/examples_per_s", RATE, False),
+        ("best_epoch", EPOCHS, False),
+        ("latency_ms", LATENCY, False),
+        *((metric, column, False) for metric, column in (CPU_MEMORY if cpu else GPU_MEMORY).items()),
+    ]
+
+
+def _cost(method: MethodRows, metric: str, column: Column, summed: bool, mark: int | None) -> Cell:
+    stat = method.total(metric) if summed else method.mean_cost(metric)
+    absent = metric.startswith("init") and stat.mean is None  # most methods have nothing to initialise
+    return number(stat, column, None if stat.whole or absent else mark)
 
 
 def lst_against_read(store: Store) -> list[Table]:

@@ -95,7 +95,7 @@ def _beside(
 def _ours(store: Store, method: MethodRows, columns: Sequence[Column], mark: int | None) -> list[Cell]:
     stats = {PARAMETERS: trainable_percent(store, method), AVERAGE: method.average()}
     for (power, energy, search), key in (((POWER, ENERGY, SEARCH), "eq4"), (ESTIMATED, "cpu_estimate")):
-        metric = f"energy/{key}_kwh"
+        metric = f"sum/energy/{key}_kwh"
         stats |= {power: method.power(metric), energy: method.total(metric), search: method.searched(metric)}
     stats |= {column: method.score(task) for column, task in zip(SCORES, TASKS, strict=True)}
     cells, unfillable = [], (PRINTED, POWER, ENERGY, SEARCH) if method.block.device == "CPU" else (PRINTED,)
@@ -140,7 +140,8 @@ def _notes(block: Block) -> tuple[str, ...]:
     notes = [
         MEANING,
         "Energy: Eq. (4), summed over tasks of the mean over seeds of the final runs, to their early stop. Power: that "
-        "over the same runs' hours. Search energy: every run of the search, the chosen one's among them.",
+        "over the same runs' hours. Search energy: every run of the search, the chosen one's among them. All of them "
+        "count the initialisation before training (LST's pruning) too; the costs show both apart.",
         "Avg. is the mean of the columns shown; the paper's own is printed beside it. Trainable (%): on T5 of the "
         "count with lm_head apart from the embedding; where no run is, the planner's count.",
     ]
