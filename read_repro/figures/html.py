@@ -91,12 +91,18 @@ def _drawing(drawing: Drawing, links: Mapping[str, int]) -> str:
     return f'{title}{rows}<p class="notes">{escape(drawing.caption)}</p>'
 
 
+# Records made before it was left out hold the growth of a process that had trained, which is next to nothing.
+NOT_SHOWN = ("memory/inference_resident_gib",)
+
+
 def _run(row: Mapping[str, Any], index: int) -> str:
     """One record: its folder, labels and metrics."""
     record = row["record"]
     facts = {"labels": ", ".join(map(str, record.get("labels") or ())) or None, "epochs": record.get("epochs")}
     facts |= {"best epoch": record.get("best_epoch"), "hardware": row.get("hardware") or row.get("device")}
-    facts |= {"commit": record.get("commit")} | dict(sorted(record["metrics"].items()))
+    facts |= {"commit": record.get("commit")} | {
+        key: value for key, value in sorted(record["metrics"].items()) if key not in NOT_SHOWN
+    }
     shown = {key: value for key, value in facts.items() if value is not None and not _absent(value)}
     lines = "".join(f"<tr><td>{escape(key)}</td><td>{escape(_short(value))}</td></tr>" for key, value in shown.items())
     return f'<details id="run-{index}"><summary>{escape(row["run"])}</summary><table>{lines}</table></details>'

@@ -14,8 +14,9 @@ from read_repro.figures.content import drawings
 from read_repro.figures.html import write_report
 from read_repro.tables.aggregate import methods_of
 from read_repro.tables.build import all_tables
+from read_repro.tables.claim_cells import our_cells
 from read_repro.tables.device_tables import table_3
-from read_repro.tables.extra_tables import costs
+from read_repro.tables.extra_tables import costs, lst_against_read
 from read_repro.tables.load import read_store
 from read_repro.tables.score_tables import PAPER_SOURCE, table_1, table_2
 from read_repro.tables.table import DASH, latex, markdown, write
@@ -106,6 +107,21 @@ def test_hardware_is_not_mixed_in_a_cost_but_may_be_in_a_score(tmp_path):
     assert read["energy, CPU estimate (kWh)"].stat.n == 2
     titles = [table.title for table in costs(store)]
     assert sum("Some CPU" in title for title in titles) == sum("Another CPU" in title for title in titles) == 1
+
+
+def test_no_inference_memory_of_a_cpu_is_shown(full, tmp_path):
+    """Records hold it, but it was read after training had freed a heap to grow into."""
+    assert any(row.get("memory/inference_resident_gib") for row in full.run_rows)
+    for table in costs(full):
+        shown = [column.title for column in table.columns if column.title.startswith("inference memory")]
+        assert shown == ([] if "CPU" in table.title else ["inference memory (GiB)"]), table.title
+    assert not [row for row in lst_against_read(full)[0].rows if "CPU" in row[0].text and "inference m" in row[1].text]
+    cpu = next(block for block in full.blocks if block.device == "CPU")
+    assert not [name for name in our_cells(full, cpu).numbers if name[0] == "inference"]
+    write_report(full, {}, (), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "memory/train_resident_gib" in page
+    assert "inference_resident" not in page
 
 
 def test_the_papers_numbers_stand_beside_ours_and_its_average_is_recomputed(full):
