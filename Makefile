@@ -11,7 +11,7 @@ help: ## List the targets
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,offline,slurm]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,slurm]'
 	touch $@
 
 setup: $(VENV)/installed ## Create .venv and install everything, at the versions of constraints.txt

