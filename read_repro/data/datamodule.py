@@ -6,7 +6,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from read_repro.config.files import CONF
 from read_repro.data import metrics, sources
-from read_repro.data.batches import EncodedSplit, collate, encode, length_batches, padding_share
+from read_repro.data.batches import EncodedSplit, Example, collate, encode, length_batches, padding_share
 from read_repro.data.splits import Splits, split
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
@@ -89,7 +89,8 @@ class GlueData(pl.LightningDataModule):
             targets=targets,
             max_source_tokens=max_source_tokens,
         )
-        self._collate = partial(collate, pad_id=int(tokenizer.pad_token_id or 0))
+        self._pad_id = int(tokenizer.pad_token_id or 0)
+        self.stored: Callable[[Sequence[Example]], dict[str, torch.Tensor]] | None = None
         self.encoded: dict[str, EncodedSplit] = {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -111,6 +112,11 @@ class GlueData(pl.LightningDataModule):
             regression=self.task.regression,
         )
         logger.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)
+
+    def collate(self, examples: list[Example]) -> dict[str, torch.Tensor]:
+        """A padded batch, with what ``stored`` has of its examples."""
+        batch = collate(examples, pad_id=self._pad_id)
+        return batch if self.stored is None else batch | self.stored(examples)
 
     def _batches(self, epoch: int) -> list[list[int]]:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -154,7 +160,7 @@ class GlueData(pl.LightningDataModule):
         return DataLoader(
             self.encoded[name].examples,  # type: ignore[arg-type]
             batch_sampler=batches,
-            collate_fn=self._collate,
+            collate_fn=self.collate,
             pin_memory=torch.cuda.is_available(),
         )
 

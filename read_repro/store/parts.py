@@ -17,6 +17,7 @@ Letters: T tokens kept (source tokens of an encoder, label prefixes of a decoder
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -47,6 +48,7 @@ class StackSpec:
     pre_norm: bool
     dtype: str
 
+    @cache  # noqa: B019 - a handful of specs, a few hundred lengths
     def layout(self, part: str, tokens: int, read: int) -> dict[str, tuple[Shape, type]]:
         """The arrays of an entry, in the order of their bytes.
 
@@ -66,6 +68,7 @@ class StackSpec:
             arrays["rms"] = ((layers, tokens), np.float32)
         return arrays
 
+    @cache  # noqa: B019
     def size_bytes(self, part: str, tokens: int, read: int) -> int:
         """Bytes of an entry."""
         return sum(

@@ -7,6 +7,7 @@ seed, split, learning rate, task nor a limit of the training data is in a key: a
 
 import hashlib
 import json
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -54,6 +55,8 @@ class StateStore:
         folder: Path | None,
     ) -> None:
         self.specs, self.answers, self.folder = specs, answers, folder
+        prefixes = () if answers is None else answers.prefixes
+        self._answers_digest = hashlib.sha256(json.dumps(prefixes).encode()).digest()
         self.name = uuid.uuid4().hex[:12]
         self.parts = {stack: parts_of(keep, stack) for stack, keep in keeps.items()}
         self.shelves: dict[tuple[str, str], Shelf] = {}
@@ -69,8 +72,7 @@ class StateStore:
             if name in example:
                 content.update(name.encode() + np.asarray(example[name], dtype=np.int32).tobytes())
         if stack == "decoder":
-            assert self.answers is not None
-            content.update(json.dumps(self.answers.prefixes).encode())
+            content.update(self._answers_digest)
         return content.digest()
 
     def sizes(self, example: Example, stack: str) -> Sizes:
@@ -92,11 +94,7 @@ class StateStore:
 
     def size_bytes(self, example: Example) -> int:
         """What the entries of an example take."""
-        total = 0
-        for (stack, part), _ in self.shelves.items():
-            sizes = self.sizes(example, stack)
-            total += self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
-        return total
+        return sum(self._entry_bytes(example, stack, part) for stack, part in self.shelves)
 
     def put(self, example: Example, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep one entry, unless it is there. Raises OSError where it cannot be written."""
@@ -107,10 +105,10 @@ class StateStore:
     def get(self, example: Example) -> dict[tuple[str, str], dict[str, np.ndarray]] | None:
         """The arrays of all entries of an example by stack and part, or None if one is missing or damaged."""
         found = {}
+        keys = {stack: self.key(example, stack) for stack in self.specs}
         for (stack, part), shelf in self.shelves.items():
-            data = shelf.get(self.key(example, stack))
-            layout = self.layout(example, stack, part)
-            if data is None or len(data) != sum(int(np.prod(s)) * np.dtype(k).itemsize for s, k in layout.values()):
+            data, layout = shelf.get(keys[stack]), self.layout(example, stack, part)
+            if data is None or len(data) != self._entry_bytes(example, stack, part):
                 return None
             found[stack, part] = from_bytes(data, layout)
         return found
@@ -139,10 +137,12 @@ class StateStore:
             for (stack, part), shelf in self.shelves.items():
                 writer = shelf.writer_of(self.key(example, stack))
                 if writer is not None:
-                    sizes = self.sizes(example, stack)
-                    size = self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
-                    found[writer] = found.get(writer, 0) + size
+                    found[writer] = found.get(writer, 0) + self._entry_bytes(example, stack, part)
         return found
+
+    def _entry_bytes(self, example: Example, stack: str, part: str) -> int:
+        sizes = self.sizes(example, stack)
+        return self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
 
     def _entries(self, example: Example) -> Iterator[tuple[bytes, Shelf]]:
         keys = {stack: self.key(example, stack) for stack in self.specs}
@@ -155,6 +155,12 @@ def shelf_name(spec: StackSpec, part: str, weights: str) -> str:
     content = {**asdict(spec), "dtype": dtype, "part": part, "weights": weights, "format": FORMAT}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{spec.stack}-{part}-{dtype}-{spec.depth}x{spec.width}-{digest[:16]}"
+
+
+def default_folder() -> Path:
+    """Where the store stands unless ``cache.path`` says otherwise: the user's cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "read-repro" / "states"
 
 
 def specs_of(backbone: Backbone, dtype: str) -> dict[str, StackSpec]:
