@@ -85,8 +85,8 @@ class Method(pl.LightningModule):
     def merge(self) -> None:
         """Fold what was learned into the backbone where that is exact, so that inference costs nothing extra."""
 
-    def initialise(self, batches: Callable[[], Any]) -> dict[str, float | None]:
-        """Prepare weights from training batches of one example before training; returns ``init/...`` metrics."""
+    def initialise(self, batches: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float | None]:
+        """Prepare weights from training batches of one example, on ``device``; returns ``init/...`` metrics."""
         return {}
 
     # ---- forward, prediction ----------------------------------------------------------------------------------

@@ -116,10 +116,11 @@ class LST(Method):
         states = self.t5.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
         return self.up(self.side["decoder"](states.hidden, encoded.batch["attention_mask"], encoded.side))
 
-    def initialise(self, batches: Callable[[], Any]) -> dict[str, float | None]:
+    def initialise(self, batches: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float | None]:
         """Copy the pruned backbone into the side blocks; ``init/time_s`` is what that takes."""
         if self.init == "random":
             return {}
+        self.to(device)
         started_s = perf_counter()
         importance, embedding = self.importance(batches), self.embedding()
         stream = highest(importance[embedding].double().sum(dim=0), self.up.in_features, self.order)

@@ -13,9 +13,11 @@ from read_repro.measure.energy_meter import EnergyCallback
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
+from read_repro.training import frozen_states
 from read_repro.training.callbacks import BestWeights, History, Latency, load_trainable
 from read_repro.training.checks import construct
 from read_repro.training.parts import Parts
+from read_repro.training.provenance import commit, hardware_of
 from read_repro.training.trainer import build_trainer
 
 JOURNAL = "journal.jsonl"
@@ -31,9 +33,19 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
     device = trainer.strategy.root_device
     sizes = count(method)
     with energy.meter_for(trainer) as init_energy:
-        initialised = method.to(device).initialise(data.single_examples)
+        initialised = method.initialise(data.single_examples, device)
     if initialised:  # LST's pruning: the paper's argument against LST rests on its cost, so it is recorded apart
         initialised |= {f"init/{key}": value for key, value in init_energy.summary().items()}
+    states = frozen_states.prepare(
+        method,
+        data,
+        **config["cache"],
+        weights=parts.checkpoint.weights_fingerprint(),
+        meter=energy.meter_for(trainer),
+        device=device,
+        show_bar=config["trainer"]["progress_bar"],
+        about={"hardware": hardware_of(config), "commit": commit()},
+    )
     with PeakMemory("train", device) as train_memory:
         trainer.fit(method, datamodule=data)
     if trainer.received_sigterm or trainer.interrupted:
@@ -54,20 +66,22 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             *data.labels,
             *energy.meter.summary_labels(),
             *train_memory.labels(),
+            *states.labels,
         ],
         "metrics": {
             **{key: value for key, value in row.items() if key.startswith("val/")},
             **tested,
             "test/majority": data.majority_score,
             **history.metrics(),
-            **latency.metrics(),
+            **({"time/latency_s": None} if states.used else latency.metrics()),  # no latency without a backbone
             **energy.meter.summary(),
             **earlier_kwh,
             **resident_after(initialised, train_memory.metrics()),
-            **resident_after(initialised, inference_memory.metrics()),
+            **({} if states.used else resident_after(initialised, inference_memory.metrics())),
             **saved,
             **sizes,
             **initialised,
+            **states.metrics,
         },
         "history": history.rows,
         "epochs": len(history.rows),
