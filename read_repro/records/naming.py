@@ -7,6 +7,7 @@ from typing import Any
 # What changes neither the numbers a run aims at nor the data and weights, which the record holds by fingerprint.
 NOT_A_SETTING = {
     "seed", "results_dir", "force", "dry_run", "stage", "grid", "energy", "logger", "sweep", "experiment",
+    "cache.path", "cache.budget_gb",
     "data.path", "data.source", "data.eval_batch_size", "backbone.path", "backbone.name",
     "trainer.threads", "trainer.progress_bar", "trainer.accelerator",
 }  # fmt: skip
