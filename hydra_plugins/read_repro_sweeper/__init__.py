@@ -1,11 +1,10 @@
-"""What Hydra must find in ``hydra_plugins``, thin: the work is in read_repro/sweep/.
+"""The sweeper and the launcher, which Hydra looks for in a package of this name; their work is in read_repro/sweep/.
 
-Every run imports this module, so it imports nothing heavy.
+Hydra imports this module at every start, so it imports nothing heavy.
 """
 
 import logging
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Any
 
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, configure_log
+from hydra.errors import InstantiationException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig
 
 from read_repro.errors import InputError
-from read_repro.sweep.launchers import Poll, Pool
+from read_repro.sweep.launchers import Pool, run_all
 
 logger = logging.getLogger("read_repro.hydra")
 
@@ -39,7 +39,7 @@ class ReadReproSweeper(Sweeper):
         self._log = partial(configure_log, config.hydra.job_logging, config.hydra.verbose)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ends the process: 0, 1 with failed runs, which are listed, or 2 for a user's mistake."""
+        """Run the sweep. The process ends with 0, with 1 if runs failed (they are listed), or with 2 for a mistake."""
         self._log()
         try:
             failed = self._run(arguments)
@@ -62,10 +62,16 @@ class ReadReproSweeper(Sweeper):
         if made.dry_run:
             logger.info("%s", status.as_text(sweep.forecast(made)))
             return {}
-        launcher = Plugins.instance().instantiate_launcher(**self._setting)
+        return sweep.run_sweep(made, self._pool())
+
+    def _pool(self) -> Pool:
+        try:
+            launcher = Plugins.instance().instantiate_launcher(**self._setting)
+        except InstantiationException as error:
+            raise error.__cause__ if isinstance(error.__cause__, InputError) else error from None
         if not isinstance(launcher, ProcessLauncher):
             raise InputError("this sweeper needs a launcher of its own: hydra/launcher=local, slurm or ray")
-        return sweep.run_sweep(made, launcher.pool)
+        return launcher.pool
 
 
 class ProcessLauncher(Launcher):
@@ -80,21 +86,17 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One process for each list of overrides; one that fails does not stop the others."""
         from read_repro.sweep.jobs import TRAIN
-        from read_repro.sweep.runner import POLL_S
 
-        waiting, returns = list(enumerate(job_overrides, initial_job_idx)), dict[int, JobReturn]()
-        under_way = dict[int, tuple[Poll, Path]]()
-        while waiting or under_way:
-            while waiting and len(under_way) < self.pool.at_once:
-                number, overrides = waiting.pop(0)
-                log = self._logs / f"{number}.log"
-                returns[number] = JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
-                under_way[number] = self.pool.start((*TRAIN, *overrides, "hydra.mode=RUN"), log), log
-            for number, (poll, log) in list(under_way.items()):
-                if (code := poll()) is not None:
-                    del under_way[number]
-                    if code != 0:
-                        returns[number].status = JobStatus.FAILED
-                        returns[number].return_value = RuntimeError(f"exit code {code}: see {log}")
-            time.sleep(POLL_S)
-        return [returns[number] for number in sorted(returns)]
+        logs = [self._logs / f"{initial_job_idx + index}.log" for index in range(len(job_overrides))]
+        commands = [(*TRAIN, *overrides, "hydra.mode=RUN") for overrides in job_overrides]
+        codes = dict(run_all(zip(range(len(logs)), commands, logs, strict=True), self.pool))
+        return [_job_return(overrides, codes[i], logs[i]) for i, overrides in enumerate(job_overrides)]
+
+
+def _job_return(overrides: Sequence[str], code: int, log: Path) -> JobReturn:
+    """What Hydra's basic sweeper wants to know of a job: for a failed one, the error that it raises in the end."""
+    if code == 0:
+        return JobReturn(overrides=overrides, status=JobStatus.COMPLETED)
+    returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
+    returned.return_value = RuntimeError(f"exit code {code}: see {log}")
+    return returned

@@ -1,9 +1,15 @@
-"""Where the runs of a sweep happen: each in a process of its own, here, on Slurm or on Ray.
+"""Where the runs of a sweep happen: each in a process of its own, on this machine, on Slurm or on Ray.
 
-A pool starts commands and hands back, for each, a function that says its exit code, or None while it runs. submitit and
-ray are driven directly: Hydra's plugins for them are dead, or hold back other packages.
+A pool starts a command and returns a function that tells its exit code, or None while it still runs. ``run_all`` keeps
+a pool full, and is the one place where anything is scheduled.
 
-Run as a module, it becomes the command it is given, bound to die with its parent.
+submitit and ray are called directly, although Hydra has a launcher plugin for each. Those plugins run a whole batch of
+jobs and return when the last one is over, while a sweep has to see each run end: it leaves alone what another sweep has
+under way, and chooses the final runs from the search's records. Their versions stand in the way as well (November
+2026): the last release of hydra-submitit-launcher is of 2022, and its release candidate (1.4.0rc3) needs a release
+candidate of Hydra; hydra-ray-launcher 1.2.2 (October 2026) needs cloudpickle below 3 and boto3.
+
+Run as a module, this file becomes the command that it is given, bound to die with its parent.
 """
 
 import ctypes
@@ -12,35 +18,71 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from read_repro.errors import InputError
 
+Key = TypeVar("Key", bound=Hashable)
 Poll = Callable[[], int | None]
-LOST = 1  # the exit code of a run whose cluster job did not come back
-STOP_S = 10.0  # from SIGTERM to SIGKILL
+LOST = 1  # the exit code that stands for a run whose cluster job did not come back
+STOP_S = 10.0  # how long a run that was told to end (SIGTERM) may take before it is killed (SIGKILL)
+POLL_S = 0.2  # how long to wait before the running commands are looked at again
 PR_SET_PDEATHSIG = 1  # Linux: prctl(2)
 
 
-class Pool(Protocol):
-    """Something that runs commands, at most ``at_once`` of them at a time."""
+class Pool(ABC):
+    """Something that runs commands, at most ``at_once`` of them at a time.
 
-    at_once: int
+    Raises:
+        InputError: ``at_once`` is no whole number of at least 1.
+    """
 
+    def __init__(self, *, at_once: int) -> None:
+        if type(at_once) is not int or at_once < 1:
+            raise InputError(f"hydra.launcher.pool.at_once={at_once}: a whole number of at least 1 is needed")
+        self.at_once = at_once
+
+    @abstractmethod
     def start(self, command: Sequence[str], log: Path) -> Poll:
-        """Start Python with ``command``; what it says goes to ``log``."""
+        """Start Python with ``command``; what it prints is appended to ``log``."""
 
+    @abstractmethod
     def stop(self) -> None:
         """End what still runs."""
 
 
-class Local:
+def run_all(commands: Iterable[tuple[Key, Sequence[str], Path]], pool: Pool) -> Iterator[tuple[Key, int]]:
+    """Run every command, as many at once as the pool takes; yields its key and its exit code when one has ended.
+
+    Args:
+        commands: a key, what Python is given, and a log for each. They are asked for only as places become free, so
+            that an iterator can decide at the last moment what still has to be run.
+        pool: where they run.
+    """
+    waiting, under_way = iter(commands), dict[Key, Poll]()
+    while True:
+        for key, command, log in islice(waiting, pool.at_once - len(under_way)):
+            under_way[key] = pool.start(command, log)
+        if not under_way:
+            return
+        ended = {key: code for key, poll in under_way.items() if (code := poll()) is not None}
+        for key, code in ended.items():
+            del under_way[key]
+            yield key, code
+        if not ended:
+            time.sleep(POLL_S)
+
+
+class Local(Pool):
     """Processes on this machine."""
 
     def __init__(self, *, at_once: int) -> None:
-        self.at_once = at_once
+        super().__init__(at_once=at_once)
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: Sequence[str], log: Path) -> Poll:
@@ -58,7 +100,7 @@ class Local:
                 process.kill()
 
 
-class Slurm:
+class Slurm(Pool):
     """Jobs of a Slurm cluster, by submitit.
 
     Args:
@@ -68,11 +110,11 @@ class Slurm:
     """
 
     def __init__(self, *, at_once: int, cluster: str, folder: str, parameters: Mapping[str, Any]) -> None:
+        super().__init__(at_once=at_once)
         try:
             import submitit
         except ImportError as error:
             raise InputError("this launcher needs submitit: pip install 'read-repro[slurm]'") from error
-        self.at_once = at_once
         self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
         self._executor.update_parameters(**parameters)
         self._jobs: list[Any] = []
@@ -93,7 +135,7 @@ class Slurm:
             job.cancel()
 
 
-class Ray:
+class Ray(Pool):
     """Tasks of a Ray cluster, or of a Ray on this machine.
 
     Args:
@@ -102,13 +144,13 @@ class Ray:
     """
 
     def __init__(self, *, at_once: int, address: str | None, cpus: float, gpus: float) -> None:
+        super().__init__(at_once=at_once)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # gpus=0 hides no GPU, as Ray will have it
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # without it, Ray hides every GPU at gpus=0
         try:
             import ray
         except ImportError as error:
             raise InputError("this launcher needs ray: pip install 'read-repro[ray]'") from error
-        self.at_once = at_once
         self._ray = ray
         ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
         self._execute = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(execute)
@@ -131,7 +173,7 @@ class Ray:
 
 
 def execute(command: Sequence[str], log: Path, folder: Path) -> int:
-    """The exit code of a command, awaited: what a cluster's worker does."""
+    """Run Python with ``command`` in ``folder`` and wait for its exit code: what a cluster's worker does."""
     return spawn(command, log, folder).wait()
 
 
@@ -144,10 +186,10 @@ def spawn(command: Sequence[str], log: Path, folder: Path | None = None) -> subp
 
 
 def main(parent: str, *command: str) -> None:
-    """Become ``command``, which the kernel kills when ``parent`` is gone."""
+    """Become Python with ``command``, which the kernel kills when the process ``parent`` is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):  # it ended before the kernel was told
+    if os.getppid() != int(parent):  # the parent ended before the kernel was told to watch it
         sys.exit(LOST)
     os.execv(sys.executable, [sys.executable, *command])
 

@@ -1,12 +1,12 @@
-"""Sweeps: search on one seed, choose by validation, run the best on every seed; what is done is not done again.
+"""The stages of a sweep: search on one seed, choose by validation, run the best setting on every seed.
 
-A run whose lock another process holds is left to that process and looked at again at the end.
+What is done is not done again, and a run that another process has under way is left to that process: two sweeps on one
+results folder share the work.
 """
 
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from tqdm import tqdm
 from read_repro.data import sources
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
-from read_repro.sweep.launchers import Poll, Pool
+from read_repro.sweep.launchers import POLL_S, Pool, run_all
 from read_repro.sweep.status import SHOWN, Line, cause, forecast_lines, locked, record_of
 
 logger = logging.getLogger(__name__)
-POLL_S = 0.2
-ELSEWHERE = "is being run by another process"  # what a run says that lost the race for its lock
+ELSEWHERE = "is being run by another process"  # what a run prints that finds its folder locked
 
 
 def contests(jobs: Iterable[Job]) -> dict[tuple[Any, ...], list[Job]]:
@@ -136,28 +135,38 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
 
 
 def run_jobs(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool) -> None:
-    """Run what is not done; at the end wait for what runs elsewhere, and run what did not come of it."""
-    waiting, under_way, elsewhere = deque(jobs), dict[Job, tuple[Poll, float]](), list[Job]()
-    while waiting or under_way or elsewhere:
-        while waiting and len(under_way) < pool.at_once:
-            job = waiting.popleft()
-            if record_of(job) is not None and (not force or job.name in progress.seen):
+    """Do what is not done, then wait for what other processes do, and do again what did not come of it."""
+    waiting = list(jobs)
+    while waiting:
+        waiting = _run_free(waiting, pool, progress, force=force)
+        while waiting and all(locked(job.record.parent) for job in waiting):
+            time.sleep(POLL_S)
+
+
+def _run_free(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool) -> list[Job]:
+    """Run the jobs that nobody has done and nobody is doing; returns those that another process is doing."""
+    elsewhere: list[Job] = []
+    started_s: dict[Job, float] = {}
+
+    def to_start() -> Iterator[tuple[Job, tuple[str, ...], Path]]:
+        for job in jobs:
+            again = force and job.name not in progress.seen
+            progress.seen.add(job.name)
+            if record_of(job) is not None and not again:
                 progress.found()
             elif job.trains and locked(job.record.parent):
                 elsewhere.append(job)
             else:
-                under_way[job] = (pool.start(job.command, job.log), time.time())
-            progress.seen.add(job.name)
-        for job, (poll, started_s) in list(under_way.items()):
-            if (code := poll()) is not None:
-                del under_way[job]
-                why = failure(job, code, started_s)
-                elsewhere.append(job) if why == ELSEWHERE else progress.ended(job, why)
-        if elsewhere and not waiting and not under_way:
-            waiting.extend(job for job in elsewhere if not locked(job.record.parent))
-            elsewhere = [job for job in elsewhere if job not in waiting]
-        if under_way or elsewhere:
-            time.sleep(POLL_S)
+                started_s[job] = time.time()
+                yield job, job.command, job.log
+
+    for job, code in run_all(to_start(), pool):
+        why = failure(job, code, started_s[job])
+        if why == ELSEWHERE:
+            elsewhere.append(job)
+        else:
+            progress.ended(job, why)
+    return elsewhere
 
 
 def failure(job: Job, code: int, started_s: float) -> str | None:

@@ -251,6 +251,40 @@ def test_a_run_under_way_elsewhere_is_waited_for_and_not_done_twice(tmp_path: Pa
     assert [made(job) for job in (slow, other)] == [1, 1]
 
 
+def test_a_pool_that_could_start_nothing_is_refused_in_one_line(tmp_path: Path) -> None:
+    """With at_once=0 a sweep used to turn in a circle for ever."""
+    command = ["train.py", *SMALL, f"results_dir={tmp_path}", "data.path=nowhere", "hydra.launcher.pool.at_once=0"]
+    ended = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert "hydra.launcher.pool.at_once=0: a whole number of at least 1 is needed" in ended.stderr
+
+
+@pytest.mark.parametrize("at_once", [-1, 1.5, True])
+def test_no_other_number_of_places_makes_sense(at_once: Any) -> None:
+    with pytest.raises(InputError, match="at least 1"):
+        Local(at_once=at_once)
+
+
+def test_commands_run_as_places_become_free_and_are_asked_for_no_sooner(tmp_path: Path) -> None:
+    codes, most = [3, 0, 1, 0, 2], 0
+    started, ended = [], {}
+
+    def commands() -> Iterator[tuple[int, list[str], Path]]:
+        nonlocal most
+        for number, code in enumerate(codes):
+            started.append(number)
+            most = max(most, len(started) - len(ended))
+            yield number, ["-c", f"raise SystemExit({code})"], tmp_path / f"{number}.log"
+
+    for number, code in launch.run_all(commands(), Local(at_once=2)):
+        ended[number] = code
+    assert ended == dict(enumerate(codes))
+    assert most == 2
+
+
 def test_two_sweeps_at_once_do_no_run_twice(tmp_path: Path) -> None:
     jobs = [stub(tmp_path, "read", val, wait_s=0.2) for val in range(6)]
     sweep = sweep_of(tmp_path, jobs, "grid")

@@ -100,6 +100,18 @@ def test_in_a_multirun_a_bad_job_does_not_stop_the_others(tmp_path: Path) -> Non
     assert "would run" in ended.stderr
 
 
+def test_a_process_a_run_under_hydras_own_sweeper_too(tmp_path: Path) -> None:
+    ended = train(
+        "--multirun", "hydra/launcher=local", *OFFLINE, "method=head", "optim.lr=0,1e-3", "dry_run=true",
+        f"results_dir={tmp_path}", "trainer.accelerator=cpu",
+    )  # fmt: skip
+    logs = tmp_path / "logs" / "hydra"
+    assert ended.returncode == 1
+    assert f"exit code 2: see {logs / '0.log'}" in ended.stderr
+    assert "optim.lr=0" in (logs / "0.log").read_text()
+    assert "would run" in (logs / "1.log").read_text()
+
+
 def test_any_bert_shaped_checkpoint_in_a_folder(tmp_path: Path) -> None:
     from read_repro.backbones.checkpoint import packaged_folder
 
