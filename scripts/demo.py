@@ -7,6 +7,7 @@ nothing about GLUE.
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from read_repro.records.record import Record
 from read_repro.records.store import RESULT, read_record
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +38,7 @@ RUNS = {
 MARKERS = {"head": "s", "read": "o", "full": "^"}
 
 
-def demo_record(method: str) -> dict[str, Any]:
+def demo_record(method: str) -> Record:
     """The record of a demo run, which is made first if it is not there."""
     found = sorted(RESULTS.glob(f"runs/minilm/synthetic/mnli/{method},*/seed=0/{RESULT}"))
     if not found:
@@ -49,13 +51,13 @@ def demo_record(method: str) -> dict[str, Any]:
     return record
 
 
-def energy_kwh(metrics: dict[str, Any]) -> float:
+def energy_kwh(metrics: Mapping[str, Any]) -> float:
     """Eq. (4) where a GPU was read, else the estimate from CPU time."""
     measured = metrics["energy/eq4_kwh"]
     return metrics["energy/cpu_estimate_kwh"] if measured is None else measured
 
 
-def row(name: str, metrics: dict[str, Any]) -> str:
+def row(name: str, metrics: Mapping[str, Any]) -> str:
     """One method's line of the table."""
     peak = metrics.get("memory/train_peak_gib", metrics.get("memory/train_resident_gib"))
     return (
@@ -64,9 +66,10 @@ def row(name: str, metrics: dict[str, Any]) -> str:
     )
 
 
-def table_text(records: dict[str, dict[str, Any]]) -> str:
+def table_text(records: dict[str, Record]) -> str:
     """The small Table 1, labelled for what it is."""
-    read, full = records["read"]["metrics"], records["full"]["metrics"]
+    read: Mapping[str, Any] = records["read"].metrics
+    full: Mapping[str, Any] = records["full"].metrics
     gpu = read["energy/eq4_kwh"] is not None
     heading = f"{'method':<14}{'trainable':>12}{'accuracy':>10}{'energy Wh':>12}{'peak GiB':>10}"
     heading += f"{'backward MiB':>14}{'time s':>10}"
@@ -74,10 +77,10 @@ def table_text(records: dict[str, dict[str, Any]]) -> str:
     return "\n".join(
         [
             "",
-            f"Synthetic MNLI, MiniLM, {records['read']['data_info']['sizes']['train']:,} training examples, one seed, "
-            f"{records['read']['hardware']['name']}",
+            f"Synthetic MNLI, MiniLM, {records['read'].data_info.sizes['train']:,} training examples, one seed, "
+            f"{records['read'].hardware.name}",
             heading,
-            *(row(name, record["metrics"]) for name, record in records.items()),
+            *(row(name, record.metrics) for name, record in records.items()),
             f"{'majority class':<14}{'':>12}{read['test/majority']:>10.1f}",
             f"READ over full: {read['params/trainable'] / full['params/trainable']:.3f} of the trainable parameters, "
             f"{energy_kwh(read) / energy_kwh(full):.2f} of the energy, {saved:.2f} of the bytes kept for backward, "
@@ -89,15 +92,16 @@ def table_text(records: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def draw_picture(records: dict[str, dict[str, Any]], path: Path) -> None:
+def draw_picture(records: dict[str, Record], path: Path) -> None:
     """Quality against energy, one point a method."""
     figure, axes = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for name, record in records.items():
-        metrics = record["metrics"]
+        metrics: Mapping[str, Any] = record.metrics
         wh = 1e3 * energy_kwh(metrics)
         axes.plot(wh, metrics["test/score"], MARKERS[name], color="black", markersize=9)
         axes.annotate(name, (wh, metrics["test/score"]), xytext=(8, -3), textcoords="offset points")
-    axes.axhline(records["read"]["metrics"]["test/majority"], color="grey", linestyle=":", label="majority class")
+    majority = records["read"].metrics["test/majority"]
+    axes.axhline(majority or 0.0, color="grey", linestyle=":", label="majority class")
     axes.set(xlabel="training energy (Wh, estimated)", ylabel="test accuracy", title="Synthetic MNLI, MiniLM, one seed")
     axes.margins(x=0.2, y=0.15)
     axes.legend()

@@ -4,8 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from read_repro.records.record import Record
+from read_repro.records.typed import typed
+
 CPU = {"kind": "cpu", "name": "Some CPU", "count": 1, "threads": 2}
 GPU = {"kind": "cuda", "name": "Some GPU", "count": 1, "threads": 2}
+OWNERS = {"lr": "optim", "weight_decay": "optim", "max_epochs": "trainer", "precision": "trainer", "batch_size": "data",
+          "targets": "data", "max_source_tokens": "data", "p0_kw": "energy", "cpu_p0_kw": "energy"}  # fmt: skip
 METHODS = ("full", "adapter", "lora", "bitfit", "prompt", "lst", "read", "head")
 
 
@@ -25,6 +30,21 @@ def metrics_of(score: float, hardware: dict[str, Any], energy_kwh: float, time_s
         return common | own | {"memory/inference_resident_gib": 0.3}
     own = {"energy/eq4_kwh": energy_kwh, "energy/counter_kwh": energy_kwh * 0.9, "memory/train_peak_gib": energy_kwh}
     return common | own | {"memory/inference_gib": 0.9, "params/percent_paper": 0.8}
+
+
+def config_of(method: str, setting: dict[str, Any], train_limit: int | None) -> dict[str, Any]:
+    """A configuration with the keys that matter to records, changed by a setting in its short names."""
+    config: dict[str, Any] = {
+        "data": {"targets": "words", "batch_size": 48, "max_source_tokens": 128, "train_limit": train_limit},
+        "optim": {"lr": 1e-3, "weight_decay": 0.0},
+        "trainer": {"max_epochs": 30, "precision": "32-true"},
+        "energy": {"p0_kw": 0.25, "cpu_p0_kw": 0.005},
+        "method": {"_target_": f"read_repro.methods.{method}.{method}"},
+        "grid": {"method.hidden": [128, 256]},
+    }
+    for key, value in setting.items():
+        config[OWNERS.get(key, "method")][key] = value
+    return config
 
 
 def run_record(
@@ -55,10 +75,16 @@ def run_record(
     return {
         "schema": 1, "kind": "run", "status": "finished", "run": f"{backbone}/{data}/{task}/{name}/seed={seed}",
         "backbone": backbone, "data": data, "task": task, "method": method, "setting": setting, "seed": seed,
-        "stage": None, "config": {}, "labels": ["made up <for> a test"], "history": history, "epochs": 4,
+        "config": config_of(method, setting, train_limit),
+        "weights": "0" * 64, "labels": ["made up <for> a test"], "history": history, "epochs": 4,
         "best_epoch": 3, "steps": 128, "data_info": info, "hardware": hardware, "versions": {}, "commit": "0" * 40,
         "metrics": metrics_of(score, hardware, energy_kwh, time_s),
     }  # fmt: skip
+
+
+def record_of(content: dict[str, Any]) -> Record:
+    """The typed record of what ``run_record`` made."""
+    return typed({key: value for key, value in content.items() if key not in ("schema", "kind")}, Record)
 
 
 def write_run(results: Path, record: dict[str, Any]) -> Path:
@@ -76,13 +102,15 @@ def write_planned(results: Path, backbone: str, method: str, phase: str, gib: fl
     """Writes a planner record."""
     metric = "memory/train_peak_gib" if phase == "train" else "memory/inference_gib"
     record = {"schema": 1, "kind": "planned", "backbone": backbone, "method": method, "setting": {}, "phase": phase}
-    record |= {"batch_size": 48, "labels": ["planned"], "metrics": {metric: gib} | more}
+    record |= {"batch_size": 48, "source_tokens": 128, "target_tokens": 2, "attention": "eager"}
+    record |= {"labels": ["planned"], "metrics": {metric: gib} | more}
     _dump(results / "planned" / backbone / f"{method}{',phase=infer' if phase == 'infer' else ''}.json", record)
 
 
 def write_reference(results: Path, backbone: str, method: str, metrics: dict[str, float]) -> None:
     """Writes a GPU reference record."""
     record = {"schema": 1, "kind": "reference", "backbone": backbone, "method": method, "hardware": GPU}
+    record |= {"status": "finished", "setting": {}, "batch_size": 48, "window_s": 15.0, "versions": {}, "commit": None}
     record |= {"labels": ["random weights"], "metrics": metrics}
     _dump(results / "gpu" / "some-gpu" / backbone / f"{method}.json", record)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from read_repro.figures.figure import Drawing
 from read_repro.figures.svg import svg
+from read_repro.records.record import AnyRecord, PlannedRecord, Record
 from read_repro.tables.load import Store
 from read_repro.tables.table import Cell, Table
 
@@ -97,12 +98,12 @@ NOT_SHOWN = ("memory/inference_resident_gib",)
 
 def _run(row: Mapping[str, Any], index: int) -> str:
     """One record: its folder, labels and metrics."""
-    record = row["record"]
-    facts = {"labels": ", ".join(map(str, record.get("labels") or ())) or None, "epochs": record.get("epochs")}
-    facts |= {"best epoch": record.get("best_epoch"), "hardware": row.get("hardware") or row.get("device")}
-    facts |= {"commit": record.get("commit")} | {
-        key: value for key, value in sorted(record["metrics"].items()) if key not in NOT_SHOWN
-    }
+    record: AnyRecord = row["record"]
+    epochs = (record.epochs, record.best_epoch) if isinstance(record, Record) else (None, None)
+    facts: dict[str, Any] = {"labels": ", ".join(record.labels) or None, "epochs": epochs[0], "best epoch": epochs[1]}
+    facts |= {"hardware": row.get("hardware") or row.get("device")}
+    facts |= {"commit": None if isinstance(record, PlannedRecord) else record.commit}
+    facts |= {key: value for key, value in sorted(record.metrics.items()) if key not in NOT_SHOWN}
     shown = {key: value for key, value in facts.items() if value is not None and not _absent(value)}
     lines = "".join(f"<tr><td>{escape(key)}</td><td>{escape(_short(value))}</td></tr>" for key, value in shown.items())
     return f'<details id="run-{index}"><summary>{escape(row["run"])}</summary><table>{lines}</table></details>'

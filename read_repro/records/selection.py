@@ -1,13 +1,14 @@
 """The choice of hyperparameters: by validation score alone, on the search's one seed (section 3.3).
 
-Works on plain records (dicts as in `result.json`), so that a sweep can import it without pandas. Of a record's
-metrics it looks at `val/score` and at no other; a test scrambles all others and sees the choice unchanged.
+It needs no pandas, so that a sweep can import it. Of a record's metrics it looks at `val/score` and at no other; a test
+scrambles all others and sees the choice unchanged. A run that diverged has no score, whatever its record holds.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-Record = Mapping[str, Any]
+from read_repro.records.record import AnyRecord, Record
+
 Key = tuple[Any, ...]
 
 
@@ -16,30 +17,25 @@ def setting_name(setting: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={setting[key]}" for key in sorted(setting))
 
 
-def variant(record: Record) -> str:
+def variant(record: AnyRecord) -> str:
     """The method as a row of a table: its name, and Table 2's READ without recurrence apart from READ."""
-    unrolled = record["setting"].get("recurrent") is False
-    return f"{record['method']},recurrent=false" if unrolled else str(record["method"])
-
-
-def device(record: Record) -> str:
-    """The kind of device: `CPU`, or the GPU's model and how many."""
-    hardware = record["hardware"]
-    if hardware["kind"] == "cpu":
-        return "CPU"
-    count = hardware.get("count", 1)
-    return str(hardware["name"]) if count == 1 else f"{count} x {hardware['name']}"
+    return f"{record.method},recurrent=false" if record.setting.get("recurrent") is False else record.method
 
 
 def limited(record: Record) -> tuple[bool, int | None]:
     """Whether the data are cut, and the training limit; a limit is a cut whatever the source says."""
-    limit = record["data_info"].get("train_limit")
-    return bool(record["data_info"].get("cut")) or limit is not None, limit
+    limit = record.data_info.train_limit
+    return record.data_info.cut or limit is not None, limit
 
 
 def contest(record: Record) -> Key:
     """What must agree before two records may compete: backbone, data, cut, limit, device, task and row."""
-    return (record["backbone"], record["data"], *limited(record), device(record), record["task"], variant(record))
+    return (record.backbone, record.data, *limited(record), record.hardware.device, record.task, variant(record))
+
+
+def score(record: Record) -> float | None:
+    """The validation score of a finished run; None for one that diverged."""
+    return record.metrics.get("val/score") if record.finished else None
 
 
 def select_best(records: Iterable[Record]) -> Record | None:
@@ -47,12 +43,13 @@ def select_best(records: Iterable[Record]) -> Record | None:
 
     Equal scores go to the setting that comes first by name, so that the order of `records` plays no part.
     """
-    scored = [record for record in records if record["metrics"].get("val/score") is not None]
+    scored = [(record, value) for record in records if (value := score(record)) is not None]
     if not scored:
         return None
-    search = min(record["seed"] for record in scored)
-    candidates = sorted((r for r in scored if r["seed"] == search), key=lambda r: setting_name(r["setting"]))
-    return max(candidates, key=lambda r: r["metrics"]["val/score"])
+    search = min(record.seed for record, _ in scored)
+    candidates = [(record, value) for record, value in scored if record.seed == search]
+    candidates.sort(key=lambda candidate: setting_name(candidate[0].setting))
+    return max(candidates, key=lambda candidate: candidate[1])[0]
 
 
 def select_each(records: Iterable[Record]) -> dict[Key, Record]:

@@ -1,6 +1,6 @@
-"""What a run leaves behind: one JSON, written last, atomically and durably.
+"""The files that records are kept in: one JSON a run, written last, atomically and durably; read by one reader.
 
-A record is valid if it parses, carries this schema and says it finished; only a valid record means "done".
+A file is a record if it parses, carries this schema and holds what its type asks for; only a record means "done".
 """
 
 import json
@@ -9,14 +9,21 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from read_repro.errors import InputError
 from read_repro.records.naming import flatten
+from read_repro.records.record import SCHEMA, AnyRecord, Record, as_json
+from read_repro.records.typed import parse_json, typed
 
 logger = logging.getLogger(__name__)
-SCHEMA = 1
 RESULT = "result.json"
+Kind = TypeVar("Kind", bound=AnyRecord)
+
+
+def write_record(path: Path, record: AnyRecord) -> None:
+    """Write a record all or nothing."""
+    write_json(path, as_json(record))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -39,17 +46,30 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         os.close(folder)
 
 
-def read_record(path: Path) -> dict[str, Any] | None:
-    """A valid record, or None where there is none. A file that is no record raises ValueError, with its name."""
+def read_record(path: Path) -> Record | None:
+    """A run's record, or None where there is none. A file that is no record raises ValueError, with its name."""
+    return read_as(Record, path)
+
+
+def read_as(kind: type[Kind], path: Path) -> Kind | None:
+    """A record of any kind, or None where there is none.
+
+    Raises:
+        ValueError: a file that is no record of this kind; one line with its name and what is wrong with it.
+    """
     try:
-        record = json.loads(path.read_text())
+        content = parse_json(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        for key, wanted in (("schema", SCHEMA), ("kind", kind.KIND)):
+            if (found := content.pop(key, None)) != wanted:
+                raise ValueError(f"its {key} is {ascii(found)[:40]}, not {wanted}")
+        return typed(content, kind)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not a record: {error}") from error
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("status") != "finished":
-        raise ValueError(f"{path} is not a finished record of schema {SCHEMA}")
-    return record
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ValueError(f"{ascii(str(path))[1:-1]} is not a record: {reason}") from error
 
 
 def sweep_leftovers(folder: Path) -> None:
@@ -58,7 +78,7 @@ def sweep_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
+def finished(folder: Path, facts: Mapping[str, Any]) -> Record | None:
     """The record in ``folder`` if this very run is done; a broken one is set aside.
 
     Args:
@@ -75,8 +95,9 @@ def finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     if record is None:
         return None
+    there = as_json(record)
     for place, wanted in facts.items():
-        if (found := record[place] if place in record else flatten(record).get(place)) != wanted:
+        if (found := there[place] if place in there else flatten(there).get(place)) != wanted:
             raise InputError(
                 f"{folder / RESULT} is another run's record: its {place} is {found}, this run's {wanted}; "
                 "use force=true to replace it, or another results_dir"
@@ -84,7 +105,7 @@ def finished(folder: Path, facts: Mapping[str, Any]) -> dict[str, Any] | None:
     return record
 
 
-def records(results: Path) -> Iterator[tuple[Path, dict[str, Any] | ValueError]]:
+def records(results: Path) -> Iterator[tuple[Path, Record | ValueError]]:
     """Every record of a results folder with its path, in order of path; a broken one comes as its error."""
     for path in sorted(results.glob(f"runs/**/{RESULT}")):
         try:

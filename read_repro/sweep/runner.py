@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from read_repro.data import sources
+from read_repro.records.record import Record
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import POLL_S, Pool, run_all
@@ -33,7 +34,7 @@ def contests(jobs: Iterable[Job]) -> dict[tuple[Any, ...], list[Job]]:
 
 def best_of(candidates: Iterable[Job]) -> Job | None:
     """The job with the best validation score; None where there is no record."""
-    found = [(job, record) for job in candidates if (record := record_of(job)) is not None]
+    found = [(job, record) for job in candidates if isinstance(record := record_of(job), Record)]
     best = select_best([record for _, record in found])
     return next((job for job, record in found if record is best), None)
 

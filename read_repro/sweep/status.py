@@ -3,7 +3,6 @@
 Only a valid record means done; only a lock that a process holds means running.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from read_repro.records.store import RESULT, read_record, records
+from read_repro.records.naming import flatten
+from read_repro.records.record import Metrics, PlannedRecord, Record
+from read_repro.records.store import RESULT, read_as, read_record, records
 from read_repro.sweep.jobs import Job
 
 STATES = ("done", "running", "failed", "missing")
@@ -20,17 +21,12 @@ ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without 
 SHOWN = 160  # letters of a cause
 
 
-def record_of(job: Job) -> dict[str, Any] | None:
+def record_of(job: Job) -> Record | PlannedRecord | None:
     """The job's record, if there is a valid one."""
     try:
-        return read_record(job.record) if job.trains else _planned(job.record)
+        return read_record(job.record) if job.trains else read_as(PlannedRecord, job.record)
     except ValueError:
         return None
-
-
-def _planned(path: Path) -> dict[str, Any] | None:
-    """A planner's record, which is written whole or not at all."""
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def state(job: Job) -> str:
@@ -99,21 +95,20 @@ def mean_costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
     """Mean hours and kWh of the training runs there are, by `Job.cost`."""
     found: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
     for _, record in records(results):
-        if isinstance(record, dict) and (measured := _measured(record.get("metrics", {}))) is not None:
+        if isinstance(record, Record) and (measured := _measured(record.metrics)) is not None:
             found.setdefault(_cost_key(record), []).append(measured)
     return {key: (fmean(hours for hours, _ in each), fmean(kwh for _, kwh in each)) for key, each in found.items()}
 
 
-def _measured(metrics: Mapping[str, Any]) -> tuple[float, float] | None:
+def _measured(metrics: Metrics) -> tuple[float, float] | None:
     time_s = metrics.get("time/train_s")
-    energy_kwh = next((metrics[key] for key in ENERGIES if metrics.get(key) is not None), None)
+    energy_kwh = next((value for key in ENERGIES if (value := metrics.get(key)) is not None), None)
     return None if time_s is None or energy_kwh is None else (time_s / 3600, energy_kwh)
 
 
-def _cost_key(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    config = record["config"]
-    names = (record[key] for key in ("backbone", "data", "method", "task"))
-    return (*names, config["data"]["train_limit"], config["trainer"]["max_epochs"])
+def _cost_key(record: Record) -> tuple[Any, ...]:
+    epochs = flatten(record.config).get("trainer.max_epochs")
+    return (record.backbone, record.data, record.method, record.task, record.data_info.train_limit, epochs)
 
 
 def forecast_lines(jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]) -> dict[str, Line]:

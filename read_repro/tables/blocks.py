@@ -1,9 +1,10 @@
 """Blocks: what one table may hold, and the names by which runs are told apart."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from read_repro.records.selection import Key, contest, device, limited, setting_name
+from read_repro.records.record import Record
+from read_repro.records.selection import Key, contest, limited, setting_name
 
 PAPER_BACKBONE = "t5-base"
 
@@ -37,25 +38,23 @@ class Block(NamedTuple):
         return (self.backbone, self.data, self.cut) == (PAPER_BACKBONE, "hub", False)
 
 
-def hardware_name(record: Mapping[str, Any]) -> str:
+def hardware_name(record: Record) -> str:
     """The hardware that times, energies and memory belong to: the model and, on a CPU, the threads used."""
-    hardware = record["hardware"]
-    if hardware["kind"] != "cpu":
-        return device(record)
-    return f"{hardware.get('name', 'CPU')}, {hardware.get('threads')} threads"
+    hardware = record.hardware
+    return f"{hardware.name}, {hardware.threads} threads" if hardware.kind == "cpu" else hardware.device
 
 
-def contest_seed(record: Mapping[str, Any]) -> Key:
+def contest_seed(record: Record) -> Key:
     """What names a run: its contest, its setting and its seed."""
-    return (*contest(record), setting_name(record["setting"]), record["seed"])
+    return (*contest(record), setting_name(record.setting), record.seed)
 
 
-def block_of(record: Mapping[str, Any]) -> Block:
+def block_of(record: Record) -> Block:
     """The block a run belongs to."""
-    return Block(record["backbone"], record["data"], *limited(record), device(record))
+    return Block(record.backbone, record.data, *limited(record), record.hardware.device)
 
 
-def blocks_of(runs: Sequence[Mapping[str, Any]]) -> tuple[Block, ...]:
+def blocks_of(runs: Iterable[Record]) -> tuple[Block, ...]:
     """The blocks of some runs in the order of the tables, the paper's first even when it has no run."""
     found = {block_of(record) for record in runs}
     if not any(block.of_paper for block in found):

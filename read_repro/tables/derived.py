@@ -1,7 +1,8 @@
 """Numbers that a record holds in another form: sums, hours, milliseconds, and what its learning curve tells."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+
+from read_repro.records.record import Record
 
 NEAR_BEST = 0.01  # "the best" is reached at 99% of it
 INITIALISATION = {  # what training cost, and what LST's pruning before it cost, by their names in a record
@@ -12,25 +13,25 @@ INITIALISATION = {  # what training cost, and what LST's pruning before it cost,
 }
 
 
-def derived_metrics(record: Mapping[str, Any]) -> dict[str, float | None]:
+def derived_metrics(record: Record) -> dict[str, float | None]:
     """What the tables show of a run beside its own metrics; None where it was not measured.
 
     `sum/<name>` are the costs of training together with those of the initialisation before it, `train_h`, `init_h` and
     `sum_h` the times in hours.
     """
-    metrics = record["metrics"]
+    metrics = record.metrics
     sums = {f"sum/{name}": _with_initialisation(metrics, name) for name in INITIALISATION}
     return sums | {
         "train_h": _scaled(metrics.get("time/train_s"), 1 / 3600),
         "init_h": _scaled(metrics.get("init/time_s"), 1 / 3600),
         "sum_h": _scaled(sums["sum/time/train_s"], 1 / 3600),
         "latency_ms": _scaled(metrics.get("time/latency_s"), 1000),
-        "best_epoch": record.get("best_epoch"),
-        "to_best_kwh": energy_to_best(record["history"], _energy_before(metrics)),
+        "best_epoch": record.best_epoch,
+        "to_best_kwh": energy_to_best(record.history, _energy_before(metrics)),
     }
 
 
-def energy_to_best(history: list[Mapping[str, Any]], before: float | None = 0.0) -> float | None:
+def energy_to_best(history: Sequence[Mapping[str, float | None]], before: float | None = 0.0) -> float | None:
     """The energy (kWh) spent when the validation score first came within 1% of the run's best.
 
     Args:

@@ -164,9 +164,9 @@ def splits(store: Store) -> list[Table]:
         seen.setdefault((row["block"].label, row["task"]), row)
     rows = []
     for (label, task), row in sorted(seen.items(), key=lambda item: (item[0][0], task_order(item[0][1]))):
-        info = row["record"]["data_info"]
-        sizes = [text(info.get("sizes", {}).get(split)) for split in ("train", "validation", "test")]
-        share = info.get("truncated_share")
+        info = row["record"].data_info
+        sizes = [text(info.sizes.get(split)) for split in ("train", "validation", "test")]
+        share = info.truncated_share
         majority = number(over_seeds([row], "test/majority"), Column(""))
         cells = (majority, text(None if share is None else f"{100 * share:.2f}"), text(row["fingerprint"][:12]))
         rows.append((text(TASK_NAMES.get(task, task)), text(label), *sizes, *cells))

@@ -13,6 +13,7 @@ from read_repro.measure.energy_meter import EnergyCallback
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
+from read_repro.records.record import DataInfo
 from read_repro.training import frozen_states
 from read_repro.training.callbacks import BestWeights, History, Latency, load_trainable
 from read_repro.training.checks import construct
@@ -61,13 +62,13 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
         trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
     row = history.rows[best.best_epoch - 1]
     return {
-        "labels": [
+        "labels": (
             *([] if device.type == "cuda" else ["CPU"]),
             *data.labels,
             *energy.meter.summary_labels(),
             *train_memory.labels(),
             *states.labels,
-        ],
+        ),
         "metrics": {
             **{key: value for key, value in row.items() if key.startswith("val/")},
             **tested,
@@ -83,18 +84,18 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             **initialised,
             **states.metrics,
         },
-        "history": history.rows,
+        "history": tuple(history.rows),
         "epochs": len(history.rows),
         "best_epoch": best.best_epoch,
         "steps": history.steps,
-        "data_info": {
-            "fingerprint": data.fingerprint,
-            "sizes": data.sizes,
-            "cut": data.cut,
-            "train_limit": config["data"]["train_limit"],
-            "truncated_share": data.truncated_share,
-            "padding_share": data.padding_share,
-        },
+        "data_info": DataInfo(
+            fingerprint=data.fingerprint,
+            sizes=data.sizes,
+            cut=data.cut,
+            train_limit=config["data"]["train_limit"],
+            truncated_share=data.truncated_share,
+            padding_share=data.padding_share,
+        ),
     }
 
 

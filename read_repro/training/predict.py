@@ -99,11 +99,11 @@ def load(folder: str | Path) -> Predictor:
         raise InputError(str(error)) from error
     if record is None or not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder} holds no trained run: {RESULT} and {WEIGHTS} are needed (weights are not in git)")
-    config = trusted(record["config"], record["method"])
+    config = trusted(record.config, record.method)
     task, checkpoint, data = construct(config["task"]), construct(config["backbone"]), config["data"]
     tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
     method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
-    if checkpoint.weights_fingerprint() != record["weights"]:
+    if checkpoint.weights_fingerprint() != record.weights:
         raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
     try:
         load_trainable(method, folder / WEIGHTS)

@@ -13,7 +13,8 @@ from read_repro.data.sources import Tables
 from read_repro.errors import InputError
 from read_repro.measure.parameters import count
 from read_repro.records.naming import run_name
-from read_repro.records.store import RESULT, SCHEMA, finished, sweep_leftovers, write_json
+from read_repro.records.record import Hardware, Record
+from read_repro.records.store import RESULT, finished, sweep_leftovers, write_record
 from read_repro.training.fit import JOURNAL, train_and_test
 from read_repro.training.parts import build
 from read_repro.training.provenance import commit, hardware_of, package_versions
@@ -21,8 +22,8 @@ from read_repro.training.provenance import commit, hardware_of, package_versions
 logger = logging.getLogger(__name__)
 
 
-def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> dict[str, Any]:
-    """Do the run that ``config`` describes, unless its record is there; returns the record.
+def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> Record | None:
+    """Do the run that ``config`` describes, unless its record is there; returns the record, None for a dry run.
 
     Args:
         config: resolved, plain values.
@@ -41,7 +42,7 @@ def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, ta
         raise InputError(f"{folder} is being run by another process: wait for it") from error
 
 
-def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> dict[str, Any]:
+def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> Record | None:
     sweep_leftovers(folder)
     if config["trainer"]["threads"] is not None:
         torch.set_num_threads(config["trainer"]["threads"])
@@ -59,27 +60,24 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
         return record
     if config["dry_run"]:
         logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
-        return {}
+        return None
     for replaced in (RESULT, JOURNAL) if config["force"] else (RESULT,):
         (folder / replaced).unlink(missing_ok=True)
     try:
-        record = {
-            "schema": SCHEMA,
-            "kind": "run",
-            "status": "finished",
-            "run": run_name(**identity),
+        record = Record(
+            run=run_name(**identity),
             **identity,
-            "config": config,
-            "weights": facts["weights"],
-            "hardware": hardware,
-            "versions": package_versions(),
-            "commit": commit(),
+            config=config,
+            weights=facts["weights"],
+            hardware=Hardware(**hardware),
+            versions=package_versions(),
+            commit=commit(),
             **train_and_test(parts, config, folder),
-        }
-        write_json(folder / RESULT, record)
+        )
+        write_record(folder / RESULT, record)
     except BaseException:
         (folder / "error.txt").write_text(traceback.format_exc())
         raise
     (folder / "error.txt").unlink(missing_ok=True)
-    logger.info("test/score %.2f, record: %s", record["metrics"]["test/score"], folder / RESULT)
+    logger.info("test/score %.2f, record: %s", record.metrics["test/score"], folder / RESULT)
     return record

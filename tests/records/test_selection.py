@@ -7,7 +7,7 @@ import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
-from store_factory import GPU, run_record
+from store_factory import GPU, record_of, run_record
 
 from read_repro.records.selection import select_best, select_each, setting_name
 
@@ -24,8 +24,8 @@ def candidates():
 
 
 def test_the_best_validation_score_of_the_lowest_seed_wins():
-    best = select_best(candidates())
-    assert (best["setting"], best["seed"]) == ({"lr": 0.003}, 0)
+    best = select_best(map(record_of, candidates()))
+    assert (best.setting, best.seed) == ({"lr": 0.003}, 0)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=6, max_size=6), st.integers(0, 1000))
@@ -36,26 +36,32 @@ def test_scrambled_test_scores_and_orders_change_nothing(test_scores, shuffle):
             if key != "val/score":
                 record["metrics"][key] = score
     random.Random(shuffle).shuffle(records)
-    assert select_best(records)["setting"] == {"lr": 0.003}
+    assert select_best(map(record_of, records)).setting == {"lr": 0.003}
 
 
 def test_test_scores_may_be_absent():
     records = candidates()
     for record in records:
         record["metrics"] = {"val/score": record["metrics"]["val/score"]}
-    assert select_best(records)["setting"] == {"lr": 0.003}
+    assert select_best(map(record_of, records)).setting == {"lr": 0.003}
 
 
 def test_a_tie_goes_to_the_first_setting_by_name():
-    tied = [run_record(setting={"lr": lr}, score=60.0) for lr in (0.3, 0.1, 0.2)]
-    assert select_best(tied)["setting"] == select_best(tied[::-1])["setting"] == {"lr": 0.1}
+    tied = [record_of(run_record(setting={"lr": lr}, score=60.0)) for lr in (0.3, 0.1, 0.2)]
+    assert select_best(tied).setting == select_best(tied[::-1]).setting == {"lr": 0.1}
 
 
 def test_without_a_score_nothing_is_chosen():
     record = run_record()
     record["metrics"]["val/score"] = None
-    assert select_best([record]) is None
+    assert select_best([record_of(record)]) is None
     assert select_best([]) is None
+
+
+def test_a_run_that_diverged_is_not_chosen():
+    diverged = record_of(run_record(score=99.0, setting={"lr": 0.3}) | {"status": "diverged", "diverged_step": 7})
+    assert select_best([diverged, record_of(run_record(score=60.0))]).metrics["val/score"] == 60.0
+    assert select_best([diverged]) is None
 
 
 def test_blocks_tasks_and_recurrence_do_not_compete():
@@ -67,11 +73,11 @@ def test_blocks_tasks_and_recurrence_do_not_compete():
         run_record(score=90.0, setting={"recurrent": False}),
         run_record(score=90.0, hardware=GPU),
     ]
-    assert len(select_each([weak, *others])) == 6
+    assert len(select_each(map(record_of, [weak, *others]))) == 6
 
 
 def test_the_input_is_left_alone():
-    records = candidates()
+    records = [record_of(content) for content in candidates()]
     before = copy.deepcopy(records)
     select_each(records)
     assert records == before

@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
+from store_factory import run_record
 
 from read_repro.errors import InputError
 from read_repro.records.naming import run_name, setting
 from read_repro.records.store import finished, read_record, records, sweep_leftovers, write_json
 
-FINISHED = {"schema": 1, "status": "finished", "data_info": {"fingerprint": "a"}}
+FINISHED = run_record(fingerprint="a")
 
 
 def test_a_run_is_named_by_its_choices() -> None:
@@ -51,9 +52,7 @@ def test_a_killed_writer_leaves_the_old_record_or_the_new_one(tmp_path: Path) ->
         time.sleep(moment_s)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
-        record = read_record(path)
-        assert record is not None
-        assert len(record["ballast"]) == 200
+        assert len(json.loads(path.read_text())["ballast"]) == 200
     sweep_leftovers(tmp_path)
     assert os.listdir(tmp_path) == ["result.json"]
 
@@ -67,7 +66,7 @@ def test_a_number_that_json_lacks_is_refused_and_nothing_is_left(tmp_path: Path)
 def test_finished_is_a_valid_record_of_this_very_run(tmp_path: Path) -> None:
     assert finished(tmp_path, {}) is None
     write_json(tmp_path / "result.json", FINISHED)
-    assert finished(tmp_path, {"data_info.fingerprint": "a"}) == FINISHED
+    assert finished(tmp_path, {"data_info.fingerprint": "a"}) == read_record(tmp_path / "result.json")
     with pytest.raises(InputError, match=r"data_info.fingerprint is a, this run's b.*force=true"):
         finished(tmp_path, {"data_info.fingerprint": "b"})
 
@@ -81,4 +80,4 @@ def test_what_is_no_record_is_named_and_the_rest_stands(tmp_path: Path, content:
     (_, broken), (_, whole) = records(tmp_path)
     assert isinstance(broken, ValueError)
     assert str(tmp_path / "runs" / "a") in str(broken)
-    assert whole == FINISHED
+    assert whole == read_record(tmp_path / "runs" / "b" / "result.json")

@@ -17,6 +17,7 @@ from filelock import FileLock
 from hydra import compose, initialize_config_dir
 from nonsense import MOVING, write_glue
 from places import CONF, ROOT
+from store_factory import run_record, write_planned
 
 from read_repro.errors import InputError
 from read_repro.sweep import launchers as launch
@@ -112,8 +113,7 @@ def test_a_plan_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     sweep = expanded("experiment=table3", "backbone=t5-small", "method=bitfit", f"results_dir={tmp_path}")
     (job,) = sweep.grid
     assert state(job) == "missing"
-    job.record.parent.mkdir(parents=True)
-    job.record.write_text('{"schema": 1, "kind": "planned"}')
+    write_planned(tmp_path, "t5-small", "bitfit", "infer", 1.0)
     assert run_sweep(sweep, Local(at_once=1)) == {}
     assert not job.log.exists()
 
@@ -154,8 +154,8 @@ try:
             sys.exit(1)
         with open(folder / "made", "a") as file:
             file.write("x")
-        record = {"schema": 1, "status": "finished", "seed": int(sys.argv[5]), "setting": {"lr": val},
-                  "metrics": {"val/score": val, "test/score": test}}
+        record = json.loads(RECORD)
+        record |= {"seed": int(sys.argv[5]), "setting": {"lr": val}, "metrics": {"val/score": val, "test/score": test}}
         (folder / "new").write_text(json.dumps(record))
         os.replace(folder / "new", folder / "result.json")
 except Timeout:
@@ -174,7 +174,7 @@ def stub(
     force: bool = False,
 ) -> Job:
     script = tmp_path / "run.py"
-    script.write_text(RUN)
+    script.write_text(RUN.replace("RECORD", repr(json.dumps(run_record()))))
     name = f"{contest},lr={val}/seed={seed}"
     folder = tmp_path / "runs" / "tiny" / "local" / "cola" / name
     command = tuple(map(str, (script, folder, val, test, wait_s, seed, force)))

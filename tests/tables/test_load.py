@@ -39,6 +39,11 @@ BROKEN = {
     "history of numbers": lambda text: text.replace('"history": [', '"history": [1, '),
     "seed of words": lambda text: text.replace('"seed": 0', '"seed": "zero"'),
     "hardware of words": lambda text: json.dumps(json.loads(text) | {"hardware": "cpu"}),
+    "nested without end": lambda text: "[" * 100_000,
+    "null": lambda text: "null",
+    "an unknown key": lambda text: text.replace('"steps"', '"stops"'),
+    "a name that ends a table's cell": lambda text: text.replace('"method": "read"', '"method": "read$1|\\n"'),
+    "a metric that could hide a column": lambda text: text.replace('"test/majority"', '"chosen"'),
     "binary": lambda text: "\x00\x01",
 }
 
@@ -54,6 +59,26 @@ def test_a_broken_file_is_named_and_the_rest_stands(tmp_path, caplog, kind):
     assert good.exists()
     assert bad.relative_to(tmp_path).as_posix() in store.broken[0]
     assert store.broken[0] in caplog.text
+
+
+def test_a_directory_in_a_records_place_is_named(tmp_path):
+    write_run(tmp_path, run_record())
+    (tmp_path / "runs" / "x" / "result.json").mkdir(parents=True)
+    store = read_store(tmp_path)
+    assert (len(store.runs), len(store.broken)) == (1, 1)
+    assert "runs/x/result.json is not a record: Is a directory" in store.broken[0]
+
+
+def test_a_run_that_diverged_is_searched_but_neither_chosen_nor_averaged_and_is_named(tmp_path):
+    write_run(tmp_path, run_record(seed=0, score=60.0))
+    diverged = {"status": "diverged", "diverged_step": 7}
+    write_run(tmp_path, run_record(seed=0, score=99.0, setting={"lr": 0.3}) | diverged)
+    write_run(tmp_path, run_record(seed=1, score=99.0) | diverged)
+    store = read_store(tmp_path)
+    assert list(store.runs["chosen"]) == [False, True, False]
+    assert list(store.runs["search"]) == [True, True, False]
+    assert len(store.broken) == 2
+    assert "at step 7 with lr 0.3" in store.broken[0]
 
 
 def test_a_copy_counts_once(tmp_path):

@@ -1,5 +1,6 @@
 """One run from configuration to record, on the smallest real pieces: a tiny T5 with its own tokenizer, real files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from read_repro.data.batches import collate, encode
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
 from read_repro.records.naming import run_name, setting
+from read_repro.records.record import Record
 from read_repro.training.callbacks import load_trainable
 from read_repro.training.checks import check, construct
 from read_repro.training.parts import Parts, build, build_method
@@ -45,7 +47,7 @@ def composed(*overrides: str) -> dict[str, Any]:
         return OmegaConf.to_container(compose("config", [*TINY, *overrides]), resolve=True)
 
 
-def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[dict[str, Any], Path]:
+def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[Record, Path]:
     """What train.py does, without its command line."""
     choices = ["task=cola", f"method={method}", f"data.path={glue}", f"results_dir={results}"]
     config, files = composed(*choices, *overrides), composed(f"method={method}")
@@ -64,13 +66,13 @@ def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[dict[st
 
 def test_full_tuning_learns_a_task_of_two_labels(glue: Path, tmp_path: Path) -> None:
     record, _ = do(glue, tmp_path / "results", "full", "optim.lr=3e-3", *LONGER)
-    assert record["metrics"]["test/score"] >= 90  # Matthews of 95% accuracy on balanced labels
+    assert record.metrics["test/score"] >= 90  # Matthews of 95% accuracy on balanced labels
 
 
 def test_read_learns_what_turns_on_one_source_token_and_needs_the_encoders_correction(tmp_path: Path) -> None:
     glue = write_glue(tmp_path, one_token=True)
     record, folder = do(glue, tmp_path / "results", "read", "optim.lr=1e-2", *LONGER)
-    parts = build(record["config"], check(record["config"], folder))
+    parts = build(record.config, check(record.config, folder))
     load_trainable(parts.method, folder / "best.safetensors")
     method = parts.method.eval()
 
@@ -92,16 +94,15 @@ def test_read_learns_what_turns_on_one_source_token_and_needs_the_encoders_corre
 def test_two_runs_of_one_seed_leave_the_same_record_but_for_time_energy_and_memory(glue: Path, tmp_path: Path) -> None:
     first, second = (do(glue, tmp_path / place, "read", "trainer.max_epochs=2")[0] for place in ("a", "b"))
 
-    def fixed(record: dict[str, Any]) -> dict[str, Any]:
-        still = {key: value for key, value in record["metrics"].items() if not key.startswith(MOVING)}
-        rows = [{k: v for k, v in row.items() if k not in ("time_s", "energy_kwh")} for row in record["history"]]
-        rest = {k: v for k, v in record.items() if k not in ("metrics", "history", "config", "commit", "labels")}
-        return {**rest, "metrics": still, "history": rows}
+    def fixed(record: Record) -> Record:
+        still = {key: value for key, value in record.metrics.items() if not key.startswith(MOVING)}
+        rows = tuple({k: v for k, v in row.items() if k not in ("time_s", "energy_kwh")} for row in record.history)
+        return replace(record, metrics=still, history=rows, config={}, commit=None, labels=())
 
     assert fixed(first) == fixed(second)
     third, _ = do(glue, tmp_path / "c", "read", "trainer.max_epochs=2", "seed=1")
-    assert fixed(third)["history"] != fixed(first)["history"]
-    assert third["data_info"]["fingerprint"] == first["data_info"]["fingerprint"]
+    assert fixed(third).history != fixed(first).history
+    assert third.data_info.fingerprint == first.data_info.fingerprint
 
 
 def test_a_finished_run_is_not_run_again_unless_forced(glue: Path, tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_finished_run_is_not_run_again_unless_forced(glue: Path, tmp_path: Pat
     written = (folder / "result.json").stat().st_mtime_ns
     again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
     assert (folder / "result.json").stat().st_mtime_ns == written
-    assert again["status"] == "finished"
+    assert again.status == "finished"
     do(glue, tmp_path, "read", "trainer.max_epochs=1", "force=true")
     assert (folder / "result.json").stat().st_mtime_ns != written
 
@@ -126,7 +127,7 @@ def test_a_broken_record_is_set_aside_and_the_run_done_again(glue: Path, tmp_pat
     _, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
     (folder / "result.json").write_text("{")
     record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    assert record["status"] == "finished"
+    assert record.status == "finished"
     assert (folder / "result.json.broken").read_text() == "{"
 
 
@@ -150,16 +151,16 @@ def test_a_run_whose_loss_runs_away_is_recorded_with_a_dash_for_it(
     monkeypatch.setattr(T5Backbone, "loss", lambda *arguments: own(*arguments) * float("inf"))
     monkeypatch.setattr("torch.optim.AdamW.step", lambda self, closure=None: closure() if closure else None)
     record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    assert [row["train/loss"] for row in record["history"]] == [None]
+    assert [row["train/loss"] for row in record.history] == [None]
 
 
 def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path) -> None:
     record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    spent = record["metrics"]["energy/cpu_estimate_kwh"]
-    assert "energy/cpu_estimate_kwh_earlier_tries" not in record["metrics"]
+    spent = record.metrics["energy/cpu_estimate_kwh"]
+    assert "energy/cpu_estimate_kwh_earlier_tries" not in record.metrics
     (folder / "result.json").unlink()  # as if killed before its record
     again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    assert again["metrics"]["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(spent, rel=0.05)
+    assert again.metrics["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(spent, rel=0.05)
 
 
 def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, tmp_path: Path) -> None:
@@ -167,12 +168,12 @@ def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, t
 
     record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
     weights = load_file(folder / "best.safetensors")
-    assert sum(weight.numel() for weight in weights.values()) == record["metrics"]["params/trainable"]
+    assert sum(weight.numel() for weight in weights.values()) == record.metrics["params/trainable"]
 
 
 def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path: Path) -> None:
     record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    parts = build(record["config"], check(record["config"], folder))
+    parts = build(record.config, check(record.config, folder))
     load_trainable(parts.method, folder / "best.safetensors")
     parts.method.eval()
     predictor = load(folder)
