@@ -47,7 +47,7 @@ def judge(claim: Claim, cells: Cells, average: str = "avg") -> Verdict:
 def claims_table(store: Store, printed: Cells | None = None) -> list[Table]:
     """A row a claim (two where averages are concerned): the paper's tables, then each block of ours."""
     theirs = printed or paper_cells()
-    ours = [our_cells(store, block) for block in store.blocks]
+    ours = [our_cells(store, block) for block in store.blocks if not block.other_tasks]
     titles = ["place", "sentence", "formula", "the paper's tables", "verdict"]
     titles += [title for cells in ours for title in (f"ours: {cells.title}", f"verdict: {cells.title}")]
     rows = []

@@ -9,7 +9,8 @@ SEEDS = (0, 1, 2)  # three seeds, section 4
 
 def missing_runs(method: MethodRows) -> str | None:
     """The footnote of a row: its missing tasks, then its missing seeds, each with its command; None if all is there."""
-    tasks = [task for task in TASKS if task not in method.chosen]
+    wanted = method.tasks if method.block.other_tasks else TASKS
+    tasks = [task for task in wanted if task not in method.chosen]
     short: dict[str, list[str]] = {}
     for task, rows in method.chosen.items():
         if lacking := [str(seed) for seed in SEEDS if seed not in {row["seed"] for row in rows}]:

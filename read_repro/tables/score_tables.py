@@ -1,36 +1,43 @@
 """Tables 1 and 2, ours beside the paper's: what a method scores and what it costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from read_repro import paper
 from read_repro.paper import LARGER, TASK_NAMES, TASKS, UNROLLED, method_name
 from read_repro.tables.aggregate import MethodRows, Stat, methods_of, value_of
-from read_repro.tables.blocks import Block
+from read_repro.tables.blocks import PAPER_BACKBONE, Block
 from read_repro.tables.device_tables import planned_row
 from read_repro.tables.load import Store
 from read_repro.tables.missing import missing_runs
 from read_repro.tables.table import Cell, Column, Table, embolden, number, printed_cell, text
 
 ROW = (Column("method"), Column("source"))
-PARAMETERS = Column("trainable (%)", ".3g", "min")
-POWER = Column("power (kW)", ".3g", "min")
-ENERGY = Column("energy (kWh)", ".3g", "min", seeds=True)
-SEARCH = Column("search energy (kWh)", ".3g")
-ESTIMATED = (
-    Column("power, CPU estimate (kW)", ".3g", "min"),
-    Column("energy, CPU estimate (kWh)", ".3g", "min", seeds=True),
-    Column("search energy, CPU estimate (kWh)", ".3g"),
-)
-SCORES = tuple(Column(TASK_NAMES[task], ".2f", "max", seeds=True) for task in TASKS)
-AVERAGE = Column("Avg.", ".2f", "max", seeds=True)
-PRINTED = Column("Avg. as printed", ".2f", "max")
+COLUMNS = {  # by the names that the paper's own numbers have, where it prints them
+    "trainable_params_pct": Column("trainable (%)", ".3g", "min"),
+    "power_kw": Column("power (kW)", ".3g", "min"),
+    "energy_kwh": Column("energy (kWh)", ".3g", "min", seeds=True),
+    "search_kwh": Column("search energy (kWh)", ".3g"),
+    "estimated_power_kw": Column("power, CPU estimate (kW)", ".3g", "min"),
+    "estimated_energy_kwh": Column("energy, CPU estimate (kWh)", ".3g", "min", seeds=True),
+    "estimated_search_kwh": Column("search energy, CPU estimate (kWh)", ".3g"),
+    "avg": Column("Avg.", ".2f", "max", seeds=True),
+    "avg_printed": Column("Avg. as printed", ".2f", "max"),
+}
+MEASURED = ("power_kw", "energy_kwh", "search_kwh")
+ESTIMATED = tuple(f"estimated_{key}" for key in MEASURED)
+SCORE = "score/"  # before a task's name, so that no task is taken for another column
 PAPER_SOURCE = "paper: T5, GLUE, V100"
 MEANING = (
     "Mean ± standard deviation over seeds (number of seeds); [k/n]: over k of the n tasks that this block has. "
     "Best in bold, among our rows that cover every task of the block, and among the paper's."
 )
+OVER = (
+    "Averages and sums go over the tasks that have a column here; runs on other tasks than the paper's seven stand in "
+    "a table of their own (`other tasks`), with its own averages and sums."
+)
+Columns = Mapping[str, Column]  # by the key of what a column shows
 
 
 def table_1(store: Store) -> list[Table]:
@@ -39,26 +46,35 @@ def table_1(store: Store) -> list[Table]:
 
 
 def _table_1(store: Store, block: Block) -> Table:
-    estimated = ESTIMATED if block.device == "CPU" else ()
-    columns = (*ROW, PARAMETERS, POWER, ENERGY, SEARCH, *estimated, *SCORES, AVERAGE, PRINTED)
+    costs = ("trainable_params_pct", *MEASURED, *(ESTIMATED if block.device == "CPU" else ()))
+    columns = {key: COLUMNS[key] for key in costs} | _score_columns(store, block)
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
         methods.append(methods_of(store, block._replace(backbone=LARGER[block.backbone]))["read"])
-    rows, numbered = _beside(store, methods, paper.table1(), columns)
+    rows, numbered = _beside(store, methods, {} if block.other_tasks else paper.table1(), columns)
     rows.append(_majority(store, block, columns))
-    return Table(f"Table 1: {block.label}", columns, tuple(rows), numbered, _notes(block))
+    return Table(f"Table 1: {block.label}", (*ROW, *columns.values()), tuple(rows), numbered, _notes(block))
 
 
 def table_2(store: Store) -> list[Table]:
     """READ with and without recurrence, one table a block."""
-    columns = (*ROW, *SCORES, AVERAGE, PRINTED, PARAMETERS)
     note = "The paper's 6.4% for READ-large without recurrence is 0.32 x 20; built as described it comes to 7.77%."
     tables = []
     for block in store.blocks:
+        columns = _score_columns(store, block) | {"trainable_params_pct": COLUMNS["trainable_params_pct"]}
         methods = [method for backbone in _family(block.backbone) for method in _pair(store, block, backbone)]
-        rows, numbered = _beside(store, methods, paper.table2(), columns)
-        tables.append(Table(f"Table 2: {block.label}", columns, tuple(rows), numbered, (MEANING, note)))
+        rows, numbered = _beside(store, methods, {} if block.other_tasks else paper.table2(), columns)
+        notes = (MEANING, OVER) if block.other_tasks else (MEANING, OVER, note)
+        tables.append(Table(f"Table 2: {block.label}", (*ROW, *columns.values()), tuple(rows), numbered, notes))
     return tables
+
+
+def _score_columns(store: Store, block: Block) -> dict[str, Column]:
+    """A column a task, then their average: the paper's seven tasks, or in a block of others those it has."""
+    tasks = methods_of(store, block)["read"].tasks if block.other_tasks else TASKS
+    columns = {f"{SCORE}{task}": Column(TASK_NAMES.get(task, task), ".2f", "max", seeds=True) for task in tasks}
+    averages = ("avg",) if block.other_tasks else ("avg", "avg_printed")
+    return columns | {key: COLUMNS[key] for key in averages}
 
 
 def _family(backbone: str) -> list[str]:
@@ -74,42 +90,46 @@ def _pair(store: Store, block: Block, backbone: str) -> list[MethodRows]:
 
 
 def _beside(
-    store: Store, methods: Sequence[MethodRows], printed: paper.Numbers, columns: Sequence[Column]
+    store: Store, methods: Sequence[MethodRows], printed: paper.Numbers, columns: Columns
 ) -> tuple[list[tuple[Cell, ...]], tuple[str, ...]]:
-    """Our rows with the paper's row of each method under it, and the footnotes of what is missing."""
-    rows, numbered = [], []
+    """Our rows with the paper's row of each method under it, and the footnotes of what is missing.
+
+    The paper's row is that of the same backbone, or of T5-base; its rows without one of ours come last.
+    """
+    every = (*ROW, *columns.values())
+    own, numbered = [], []
     for method in methods:
         note = missing_runs(method)
         numbered += [note] if note else []
-        cells = _ours(store, method, columns[2:], len(numbered) if note else None)
-        rows.append((text(method_name(method.variant, method.block.backbone)), text("ours"), *cells))
-    theirs = [
-        (text(method_name(variant, backbone)), text(PAPER_SOURCE), *_printed(numbers, columns[2:]))
-        for (backbone, variant), numbers in printed.items()
-    ]
-    left = {row[0].text: row for row in embolden(theirs, columns)}
-    pairs = [row for own in embolden(rows, columns) for row in (own, left.pop(own[0].text, None)) if row is not None]
-    return [*pairs, *left.values()], tuple(numbered)
+        own.append(_our_row(store, method, columns, len(numbered) if note else None))
+    theirs = [_paper_row(backbone, variant, numbers, columns) for (backbone, variant), numbers in printed.items()]
+    left = dict(zip(printed, embolden(theirs, every), strict=True))
+    rows = []
+    for method, row in zip(methods, embolden(own, every), strict=True):
+        key = (method.block.backbone, method.variant)
+        beside = left.pop(key if key in left else (PAPER_BACKBONE, method.variant), None)
+        rows += [row] if beside is None else [row, beside]
+    return [*rows, *left.values()], tuple(numbered)
 
 
-def _ours(store: Store, method: MethodRows, columns: Sequence[Column], mark: int | None) -> list[Cell]:
-    stats = {PARAMETERS: trainable_percent(store, method), AVERAGE: method.average()}
-    for (power, energy, search), key in (((POWER, ENERGY, SEARCH), "eq4"), (ESTIMATED, "cpu_estimate")):
-        metric = f"sum/energy/{key}_kwh"
+def _our_row(store: Store, method: MethodRows, columns: Columns, mark: int | None) -> tuple[Cell, ...]:
+    stats = {"trainable_params_pct": trainable_percent(store, method), "avg": method.average()}
+    for (power, energy, search), kind in ((MEASURED, "eq4"), (ESTIMATED, "cpu_estimate")):
+        metric = f"sum/energy/{kind}_kwh"
         stats |= {power: method.power(metric), energy: method.total(metric), search: method.searched(metric)}
-    stats |= {column: method.score(task) for column, task in zip(SCORES, TASKS, strict=True)}
-    cells, unfillable = [], (PRINTED, POWER, ENERGY, SEARCH) if method.block.device == "CPU" else (PRINTED,)
-    for column in columns:
-        stat = stats.get(column, Stat())
-        unfinished = column not in unfillable and (stat.mean is None or not stat.whole)
+    stats |= {key: method.score(key.removeprefix(SCORE)) for key in columns if key.startswith(SCORE)}
+    unfillable = {"avg_printed", *(MEASURED if method.block.device == "CPU" else ())}
+    cells = []
+    for key, column in columns.items():
+        stat = stats.get(key, Stat())
+        unfinished = key not in unfillable and (stat.mean is None or not stat.whole)
         cells.append(number(stat, column, mark if unfinished else None))
-    return cells
+    return (text(method_name(method.variant, method.block.backbone)), text("ours"), *cells)
 
 
-def _printed(numbers: dict[str, float], columns: Sequence[Column]) -> list[Cell]:
-    keys = {PARAMETERS: "trainable_params_pct", POWER: "power_kw", ENERGY: "energy_kwh", AVERAGE: "avg"}
-    keys |= {PRINTED: "avg_printed"} | dict(zip(SCORES, TASKS, strict=True))
-    return [printed_cell(numbers.get(keys.get(column, "")), column) for column in columns]
+def _paper_row(backbone: str, variant: str, numbers: Mapping[str, float], columns: Columns) -> tuple[Cell, ...]:
+    cells = [printed_cell(numbers.get(key.removeprefix(SCORE)), column) for key, column in columns.items()]
+    return (text(method_name(variant, backbone)), text(PAPER_SOURCE), *cells)
 
 
 def trainable_percent(store: Store, method: MethodRows) -> Stat:
@@ -122,34 +142,36 @@ def trainable_percent(store: Store, method: MethodRows) -> Stat:
     return Stat() if percent is None else Stat(percent, runs=(row["run"],))
 
 
-def _majority(store: Store, block: Block, columns: Sequence[Column]) -> tuple[Cell, ...]:
+def _majority(store: Store, block: Block, columns: Columns) -> tuple[Cell, ...]:
     """What the majority class (for a regression the training mean) scores on the test set: no method, only data."""
-    found: dict[str, list[float]] = {}
+    found: dict[str, float] = {}
     for row in store.run_rows:
         if row["block"] == block and (value := value_of(row.get("test/majority"))) is not None:
-            found.setdefault(row["task"], []).append(value)
-    stats = {c: Stat(found[task][0]) for c, task in zip(SCORES, TASKS, strict=True) if task in found}
+            found.setdefault(f"{SCORE}{row['task']}", value)
+    stats = {key: Stat(value) for key, value in found.items()}
     if found:
         tasks = methods_of(store, block)["read"].tasks
-        stats[AVERAGE] = Stat(fmean(values[0] for values in found.values()), parts=(len(found), len(tasks)))
-    cells = [number(stats.get(column, Stat()), column) for column in columns[2:]]
+        stats["avg"] = Stat(fmean(found.values()), parts=(len(found), len(tasks)))
+    cells = [number(stats.get(key, Stat()), column) for key, column in columns.items()]
     return (text("Majority class"), text("data"), *cells)
 
 
 def _notes(block: Block) -> tuple[str, ...]:
     notes = [
         MEANING,
+        OVER,
         "Energy: Eq. (4), summed over tasks of the mean over seeds of the final runs, to their early stop. Power: that "
         "over the same runs' hours. Search energy: every run of the search, the chosen one's among them. All of them "
         "count the initialisation before training (LST's pruning) too; the costs show both apart.",
-        "Avg. is the mean of the columns shown; the paper's own is printed beside it. Trainable (%): on T5 of the "
-        "count with lm_head apart from the embedding; where no run is, the planner's count.",
+        "Trainable (%): on T5 of the count with lm_head apart from the embedding; without a run, the planner's count.",
     ]
+    if not block.other_tasks:
+        notes.append("Avg. of the paper's rows is the mean of its seven columns; what it printed stands beside it.")
     if block.device == "CPU":
         notes.append(
             "Power and energy by Eq. (4) come from a GPU's utilisation: only runs on a GPU fill those columns."
         )
         notes.append("CPU estimate: process CPU time times an assumed power per core, not a measurement.")
-    if not block.of_paper:
+    if not (block.of_paper or block.other_tasks):
         notes.append("Not the paper's setting: its rows stand here for orientation, not for comparison.")
     return tuple(notes)

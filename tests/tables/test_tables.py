@@ -15,6 +15,7 @@ from read_repro.figures.html import write_report
 from read_repro.tables.aggregate import methods_of
 from read_repro.tables.build import all_tables
 from read_repro.tables.claim_cells import our_cells
+from read_repro.tables.claims import claims_table
 from read_repro.tables.device_tables import table_3
 from read_repro.tables.extra_tables import costs, lst_against_read
 from read_repro.tables.load import read_store
@@ -107,6 +108,28 @@ def test_hardware_is_not_mixed_in_a_cost_but_may_be_in_a_score(tmp_path):
     assert read["energy, CPU estimate (kWh)"].stat.n == 2
     titles = [table.title for table in costs(store)]
     assert sum("Some CPU" in title for title in titles) == sum("Another CPU" in title for title in titles) == 1
+
+
+def test_averages_and_sums_go_over_the_columns_shown_and_other_tasks_have_their_own(tmp_path):
+    for method, gain in (("full", 0), ("read", 2)):
+        for task, score in (("cola", 45), ("mrpc", 55), ("rte", 91), ("wnli", 81)):
+            write_run(tmp_path, run_record(task, method, score=score + gain, energy_kwh=0.01))
+    store = read_store(tmp_path)
+    glue, others = [table for table in table_1(store) if "minilm" in table.title]
+    assert [column.title for column in others.columns][-3:] == ["rte", "wnli", "Avg."]
+    assert others.title == f"{glue.title}, other tasks"
+    for table, average in ((glue, 51), (others, 87)):
+        row = cells(table, "READ")
+        assert row["Avg."].text == f"{average:.2f} (1)"
+        assert row["energy, CPU estimate (kWh)"].stat.mean == pytest.approx(0.02)
+        assert row["search energy, CPU estimate (kWh)"].stat.mean == pytest.approx(0.02)
+    assert cells(others, "Majority class", "data")["Avg."].text == "50.00"
+    assert not any(row[1].text == PAPER_SOURCE for row in others.rows)
+    assert not any("cola" in note for note in others.numbered)
+    sums = [row[3].stat.mean for table in costs(store) if "minilm" in table.title for row in table.rows[:1]]
+    assert sums == pytest.approx([0.2, 0.2])  # 360 s a task
+    assert all("other tasks" not in column.title for column in claims_table(store)[0].columns)
+    all_tables(store), drawings(store)
 
 
 def test_no_inference_memory_of_a_cpu_is_shown(full, tmp_path):
