@@ -1,7 +1,9 @@
 """Measured memory: the peak of a phase, and the bytes that the backward pass needs kept.
 
 On CUDA the peak is what torch's allocator had handed out at once; on the CPU it is the resident memory of the process
-at its peak less that at the start, another quantity under another key.
+at its peak less that at the start, another quantity under another key. On the CPU inference is not measured: training
+has freed a heap by then, which inference fills again without the process growing (1e-4 GiB were read), and a process
+of its own would have to load the model a second time.
 """
 
 import logging
@@ -17,10 +19,10 @@ from torch.multiprocessing.reductions import StorageWeakRef
 log = logging.getLogger(__name__)
 
 BYTES_PER_GIB = 2**30
-# (CUDA, CPU): allocated and resident memory are never compared, so they never share a key.
+# (CUDA, CPU): allocated and resident memory are never compared, so they never share a key. None: not measured there.
 KEYS = {
     "train": ("memory/train_peak_gib", "memory/train_resident_gib"),
-    "inference": ("memory/inference_gib", "memory/inference_resident_gib"),
+    "inference": ("memory/inference_gib", None),
 }
 SAMPLING_S = 0.01
 
@@ -36,22 +38,23 @@ class PeakMemory:
     """
 
     def __init__(self, phase: str, device: torch.device | str) -> None:
-        self._cuda_key, self._cpu_key = KEYS[phase]
         self._device = torch.device(device)
-        self._resident = _ResidentPeak()
+        self._on_cuda = self._device.type == "cuda"
+        self._key = KEYS[phase][0 if self._on_cuda else 1]
+        self._resident = _ResidentPeak() if self._key and not self._on_cuda else None
         self._peak_bytes: int | None = None
 
     def start(self) -> None:
-        if self._device.type == "cuda":
+        if self._on_cuda:
             torch.cuda.synchronize(self._device)
             torch.cuda.reset_peak_memory_stats(self._device)
-        else:
+        elif self._resident is not None:
             self._resident.start()
 
     def stop(self) -> None:
-        if self._device.type == "cuda":
+        if self._on_cuda:
             self._peak_bytes = torch.cuda.max_memory_allocated(self._device)
-        else:
+        elif self._resident is not None:
             self._peak_bytes = self._resident.stop()
 
     def __enter__(self) -> Self:
@@ -64,11 +67,13 @@ class PeakMemory:
         self.stop()
 
     def metrics(self) -> dict[str, float | None]:
-        key = self._cuda_key if self._device.type == "cuda" else self._cpu_key
-        return {key: None if self._peak_bytes is None else self._peak_bytes / BYTES_PER_GIB}
+        """Nothing where the phase is not measured on this device."""
+        if self._key is None:
+            return {}
+        return {self._key: None if self._peak_bytes is None else self._peak_bytes / BYTES_PER_GIB}
 
     def labels(self) -> list[str]:
-        return [] if self._device.type == "cuda" else self._resident.labels()
+        return [] if self._resident is None else self._resident.labels()
 
 
 class SavedForBackward:

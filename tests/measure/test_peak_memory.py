@@ -77,9 +77,17 @@ def test_the_peak_sees_200_mb_that_are_gone_at_the_end(monkeypatch: pytest.Monke
 def test_a_peak_does_not_leak_into_the_next_window() -> None:
     with PeakMemory("train", "cpu"):
         torch.ones(50_000_000)
-    with PeakMemory("inference", "cpu") as peak:
+    with PeakMemory("train", "cpu") as peak:
         torch.ones(1000)
-    assert peak.metrics()["memory/inference_resident_gib"] < 0.02  # type: ignore[operator]
+    assert peak.metrics()["memory/train_resident_gib"] < 0.02  # type: ignore[operator]
+
+
+def test_inference_on_a_cpu_is_not_measured_in_a_process_that_has_trained() -> None:
+    """It would fill the heap that training has freed, and read next to nothing."""
+    with PeakMemory("inference", "cpu") as peak:
+        torch.ones(50_000_000)
+    assert peak.metrics() == {}
+    assert peak.labels() == []
 
 
 def test_without_proc_nothing_is_measured_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
