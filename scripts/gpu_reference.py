@@ -54,7 +54,7 @@ LONGEST = 128  # tokens; longer sources are cut, as in training
 LONG_WINDOW_S, SHORT_WINDOW_S = 60.0, 15.0
 INFERENCE_SHARE = 0.25  # of the training window
 INTERVAL_S = 1.0
-P0_KW, CPU_P0_KW = 0.25, 0.005  # conf/energy/default.yaml's
+P0_KW, CPU_P0_KW = 0.25, 0.004  # conf/energy/default.yaml's
 SET_UP_S = 15.0  # building, warming up and finishing the last step, reserved in the budget
 
 

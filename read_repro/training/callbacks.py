@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from safetensors.torch import load_file, save_file
 
-from read_repro.measure.energy_meter import EnergyCallback
+from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.methods.base import Method
 
 WEIGHTS = "best.safetensors"
@@ -38,7 +38,8 @@ class BestWeights(pl.Callback):
 class History(pl.Callback):
     """One row an epoch: validation metrics, training loss, time and energy since the start; and the training speed.
 
-    ``train_s`` counts the training steps alone, ``time_s`` validation too, as the energy window does.
+    ``train_s`` counts the training steps alone, ``time_s`` validation too, as the energy does (up to its end; by Eq.
+    (4), or without a GPU by the CPU's estimate).
     """
 
     def __init__(self, energy: EnergyCallback) -> None:
@@ -60,14 +61,13 @@ class History(pl.Callback):
         self.train_s += clock() - self.epoch_started_s
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        meter = self.energy.meter
         metrics = {key: finite(value) for key, value in sorted(trainer.callback_metrics.items())}
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
                 **metrics,
                 "time_s": clock() - self.started_s,
-                "energy_kwh": None if meter is None else meter.so_far_kwh(),
+                "energy_kwh": self.energy.so_far_kwh,
             }
         )
 

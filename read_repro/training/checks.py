@@ -48,6 +48,8 @@ def _check_numbers(config: Mapping[str, Any]) -> None:
         "energy.p0_kw": energy["p0_kw"],
         "energy.cpu_p0_kw": energy["cpu_p0_kw"],
     }
+    if energy["carbon_g_per_kwh"] is not None:
+        above_zero["energy.carbon_g_per_kwh"] = energy["carbon_g_per_kwh"]
     at_least_one = {
         f"trainer.{key}": trainer[key]
         for key in ("max_epochs", "patience", "accumulate_grad_batches", "devices", "threads")

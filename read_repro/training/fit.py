@@ -8,8 +8,8 @@ import torch
 from pytorch_lightning.loggers import WandbLogger
 
 from read_repro.data.datamodule import GlueData
-from read_repro.measure.energy_journal import read_journal
-from read_repro.measure.energy_meter import EnergyCallback
+from read_repro.measure.energy_callback import EnergyCallback
+from read_repro.measure.energy_journal import earlier_tries
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
@@ -27,7 +27,7 @@ JOURNAL = "journal.jsonl"
 def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
     method, data = parts.method, parts.data
-    earlier_kwh = energy_of_earlier_tries(folder / JOURNAL)
+    earlier_kwh, earlier_labels = earlier_tries(folder / JOURNAL)
     energy: EnergyCallback = construct(config["energy"], journal_path=folder / JOURNAL)
     history, best, latency = History(energy), BestWeights(folder), Latency()
     trainer = build_trainer(config, folder, [energy, best, history, latency])
@@ -66,6 +66,7 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             *([] if device.type == "cuda" else ["CPU"]),
             *data.labels,
             *energy.meter.summary_labels(),
+            *earlier_labels,
             *train_memory.labels(),
             *states.labels,
         ),
@@ -78,7 +79,7 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
             **energy.meter.summary(),
             **earlier_kwh,
             **resident_after(initialised, train_memory.metrics()),
-            **({} if states.used else resident_after(initialised, inference_memory.metrics())),
+            **({} if states.used else inference_memory.metrics()),
             **saved,
             **sizes,
             **initialised,
@@ -102,14 +103,6 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
 def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:
     """No resident peak after an initialisation that grew the process before the window opened (LST's pruning)."""
     return {key: None if initialised and key.endswith("resident_gib") else value for key, value in peak.items()}
-
-
-def energy_of_earlier_tries(journal: Path) -> dict[str, float | None]:
-    """What tries of this run spent that were killed before their record: a journal is written as readings come."""
-    if not journal.exists():
-        return {}
-    spent = read_journal(journal)
-    return {f"{key}_earlier_tries": spent[key] for key in ("energy/eq4_kwh", "energy/cpu_estimate_kwh")}
 
 
 def saved_for_backward(method: Method, data: GlueData, device: torch.device) -> dict[str, float | None]:

@@ -161,6 +161,30 @@ def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path)
     (folder / "result.json").unlink()  # as if killed before its record
     again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
     assert again.metrics["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(spent, rel=0.05)
+    assert not any(label.startswith("earlier tries") for label in again.labels)
+
+
+def test_a_try_killed_before_its_first_interval_ended_is_a_dash_and_a_label_in_the_record(
+    glue: Path, tmp_path: Path
+) -> None:
+    _, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    (folder / "result.json").unlink()
+    journal = (folder / "journal.jsonl").read_text().splitlines()
+    window, opening = [line for line in journal if '"window"' in line or '"sample"' in line][:2]
+    (folder / "journal.jsonl").write_text(f"{window}\n{opening}\n")
+    again, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    assert again.metrics["energy/cpu_estimate_kwh_earlier_tries"] is None
+    assert any("earlier tries: energy window not closed" in label for label in again.labels)
+
+
+def test_the_history_has_the_energy_of_each_epoch_and_the_record_no_inference_memory_of_a_cpu(
+    glue: Path, tmp_path: Path
+) -> None:
+    """The run is shorter than the interval, so each epoch's energy is a reading of its own."""
+    record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=3")
+    spent = [row["energy_kwh"] for row in record.history]
+    assert 0 < spent[0] < spent[1] < spent[2] <= record.metrics["energy/cpu_estimate_kwh"]
+    assert not any(key.startswith("memory/inference") for key in record.metrics)
 
 
 def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, tmp_path: Path) -> None:

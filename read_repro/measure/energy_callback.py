@@ -1,0 +1,70 @@
+"""The energy window of a fit, as a Lightning callback."""
+
+from functools import partial
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+from read_repro.measure.energy_meter import EnergyMeter, check_constants
+from read_repro.measure.gpu_reader import visible_uuids
+
+
+class EnergyCallback(pl.Callback):
+    """Opens a window when fit starts and closes it however fit ends; ``meter`` holds the last one (rank 0 only).
+
+    On an exception, Ctrl-C or SIGTERM Lightning calls neither ``on_train_end`` nor ``teardown``, only ``on_exception``.
+    ``so_far_kwh`` is the energy up to the end of the last validation, when an epoch's score is known; it comes from a
+    reading of its own, taken before other callbacks save weights while the device idles.
+
+    Args: as ``EnergyMeter``'s.
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_s: float,
+        p0_kw: float,
+        cpu_p0_kw: float,
+        carbon_g_per_kwh: float | None,
+        journal_path: Path | str | None = None,
+    ) -> None:
+        check_constants(interval_s=interval_s, p0_kw=p0_kw, cpu_p0_kw=cpu_p0_kw, carbon_g_per_kwh=carbon_g_per_kwh)
+        self._meter = partial(
+            EnergyMeter,
+            interval_s=interval_s,
+            p0_kw=p0_kw,
+            cpu_p0_kw=cpu_p0_kw,
+            carbon_g_per_kwh=carbon_g_per_kwh,
+        )
+        self._journal_path = journal_path
+        self.meter: EnergyMeter | None = None
+        self.so_far_kwh: float | None = None
+
+    def meter_for(self, trainer: pl.Trainer, journal_path: Path | str | None = None) -> EnergyMeter:
+        """A meter, not yet started, of the devices that ``trainer`` uses."""
+        on_gpu = trainer.strategy.root_device.type == "cuda"
+        seen = trainer.num_nodes == 1 if on_gpu else trainer.world_size == 1
+        return self._meter(
+            gpu_uuids=visible_uuids(trainer.device_ids) if on_gpu else (),
+            journal_path=journal_path,
+            notes=() if seen else (f"energy of {'this node' if on_gpu else 'this process'} alone",),
+        )
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.meter = self.meter_for(trainer, self._journal_path)
+            self.meter.start()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.meter is not None:
+            self.so_far_kwh = self.meter.so_far_kwh()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self.meter is not None:
+            self.meter.stop()

@@ -1,0 +1,27 @@
+"""Energy windows written by hand."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from read_repro.measure.energy_formulas import Sample, Window
+
+GPUS = (
+    "GPU-8f2b1c3e-5d6a-4f70-9b1e-2c3d4e5f6071",
+    "GPU-8f2b9a77-0c1d-4e2f-8a3b-4c5d6e7f8091",
+    "GPU-13adb09e-7c55-4b1a-a0de-99f1d2c3b4a5",
+)
+P0: dict[str, Any] = {"p0_kw": 0.25, "cpu_p0_kw": 0.004}
+
+
+def make_window(*samples: Sample, gpus: tuple[str, ...] = GPUS[:1], **changes: Any) -> Window:
+    """A window of one GPU with a power limit of 300 W."""
+    return Window(**({"interval_s": 60.0, **P0, "gpus": gpus, "power_limit_w": 300.0, "samples": samples} | changes))
+
+
+def minutes(start_s: float = 0.0, **columns: Sequence[Any]) -> list[Sample]:
+    """A sample a minute, the last of them the closing one, with these values."""
+    rows = list(zip(*columns.values(), strict=True))
+    return [
+        Sample(time_s=start_s + 60.0 * k, last=k == len(rows) - 1, **dict(zip(columns, row, strict=True)))
+        for k, row in enumerate(rows)
+    ]
