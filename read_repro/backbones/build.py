@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
+from transformers import T5ForConditionalGeneration
 from transformers.utils import logging
 
 from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.bert import BertBackbone
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.backbones.label_decoding import Answers
+from read_repro.backbones.pretrained import pretrained_model, untrained_model
 from read_repro.backbones.t5 import T5Backbone
 
 
@@ -31,19 +31,18 @@ def quiet() -> Iterator[None]:
 
 
 def load_model(checkpoint: Checkpoint) -> Any:
-    """The transformer itself: pre-trained in 32 bit, or of the checkpoint's shape with random weights."""
+    """The transformer itself: pre-trained in 32 bit, or of the checkpoint's shape with random weights.
+
+    On the meta device it is a shape alone, and no weights are read.
+
+    Raises:
+        InputError: weights that are not all there, not finite, or of another model.
+    """
+    folder = checkpoint.locate()
     with quiet():
-        return _load(checkpoint, checkpoint.locate())
-
-
-def _load(checkpoint: Checkpoint, folder: Path | None) -> Any:
-    if checkpoint.architecture == "t5":
-        if folder is None:
-            return T5ForConditionalGeneration(T5Config(**{**checkpoint.shape, "decoder_start_token_id": 0}))
-        return T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    if folder is None:
-        return BertModel(BertConfig(**checkpoint.shape), add_pooling_layer=False)
-    return BertModel.from_pretrained(folder, add_pooling_layer=False, dtype=torch.float32, local_files_only=True)
+        if folder is None or torch.get_default_device().type == "meta":
+            return untrained_model(checkpoint, folder)
+        return pretrained_model(checkpoint, folder)
 
 
 def build_backbone(checkpoint: Checkpoint, *, answers: Answers | None, outputs: int, regression: bool) -> Backbone:

@@ -7,14 +7,17 @@ code runs it (``digits``).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import Formatter
 
 import numpy as np
 
 from read_repro.errors import InputError
+from read_repro.foreign import shown
 
 Row = dict[str, str | int | float]  # a task's text columns and its "label"
 SPLIT_RULES = ("keep", "halve_validation", "hold_out_train")
 TARGETS = ("words", "digits")
+MAX_ANSWERS = 100_000  # label texts that a regression task may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +68,15 @@ class Task:
             )
         if self.regression and (len(self.bounds) != 2 or not self.step):
             raise InputError(f"task {self.name}: a task without classes needs bounds: [low, high] and step")
+        if self.regression:
+            (low, high), step = self.bounds, self.step or 0.0
+            if not low < high or not 1 <= (high - low) / step <= MAX_ANSWERS or high - low > MAX_ANSWERS / 10:
+                raise InputError(
+                    f"task {self.name}: bounds [{low:g}, {high:g}] with step {step:g} make no answers, or more than "
+                    f"{MAX_ANSWERS:,}"
+                )
+        for text in filter(None, (self.text, self.lst_text)):
+            self._check_text(text)
         wanted = {"train", "validation"} | ({"test"} if self.split == "keep" else set())
         if set(self.files) != wanted:
             raise InputError(
@@ -72,6 +84,19 @@ class Task:
             )
         if self.split == "hold_out_train" and not self.hold_out:
             raise InputError(f"task {self.name}: split=hold_out_train needs hold_out, the rows of train to hold out")
+
+    def _check_text(self, text: str) -> None:
+        """Columns in braces and nothing else: a format string can also reach into Python's objects."""
+        try:
+            fields = [(name, spec, how) for _, name, spec, how in Formatter().parse(text) if name is not None]
+        except ValueError as error:
+            raise InputError(f"task {self.name}: its text is no template ({error})") from error
+        odd = [name for name, spec, how in fields if name not in self.columns or spec or how]
+        if odd:
+            raise InputError(
+                f"task {self.name}: its text asks for {shown(odd[0])}; allowed are its columns, "
+                f"{', '.join(f'{{{column}}}' for column in self.columns)}"
+            )
 
     @property
     def regression(self) -> bool:

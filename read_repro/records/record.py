@@ -51,6 +51,7 @@ class Record:
         setting: what differed from the shipped configuration files when the run was made, by its short names.
         config: the whole resolved configuration.
         weights: the hash of the backbone's weights, or ``random``.
+        trained_weights: the digest of what ``best.safetensors`` beside the record holds; None in records from before.
         method_version: the method's ``VERSION``; 1 in records from before it was written.
         history: one row an epoch.
         diverged_step: the optimiser's step at which the loss left the numbers.
@@ -68,6 +69,7 @@ class Record:
     seed: int
     config: Mapping[Text, Any]
     weights: Text
+    trained_weights: Text | None = None
     method_version: int = 1
     hardware: Hardware
     versions: Mapping[Text, Text | None]

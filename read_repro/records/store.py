@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from read_repro.errors import InputError
+from read_repro.foreign import parse_json, read_text, reason
 from read_repro.records.naming import flatten
 from read_repro.records.record import SCHEMA, AnyRecord, Record, as_json
-from read_repro.records.typed import parse_json, typed
+from read_repro.records.typed import typed
 
 logger = logging.getLogger(__name__)
 RESULT = "result.json"
@@ -58,7 +59,7 @@ def read_as(kind: type[Kind], path: Path) -> Kind | None:
         ValueError: a file that is no record of this kind; one line with its name and what is wrong with it.
     """
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
         for key, wanted in (("schema", SCHEMA), ("kind", kind.KIND)):
@@ -68,8 +69,7 @@ def read_as(kind: type[Kind], path: Path) -> Kind | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise ValueError(f"{ascii(str(path))[1:-1]} is not a record: {reason}") from error
+        raise ValueError(f"{ascii(str(path))[1:-1]} is not a record: {reason(error)}") from error
 
 
 def sweep_leftovers(folder: Path) -> None:

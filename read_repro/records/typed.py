@@ -4,7 +4,6 @@ A record comes from a file that anybody may have written or damaged, so that not
 project's own small reader stands here, because this room must import on a bare GPU machine, where pydantic is not.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -12,8 +11,6 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-DEEPEST = 20  # levels of nesting; a configuration has four, and a deeper one would exhaust whoever walks through it
-DEEP = f"nested more than {DEEPEST} levels deep"
 LARGEST = 1e30  # of a number; sums and squares of such numbers are still finite
 
 
@@ -35,28 +32,6 @@ def metric(value: str) -> bool:
 Text = Annotated[str, text]
 Name = Annotated[str, name]
 MetricName = Annotated[str, metric]
-
-
-def parse_json(source: str) -> Any:
-    """The content of a JSON text; ValueError where it is none, is nested without end or holds NaN or an infinity."""
-    try:
-        value = json.loads(source, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError(DEEP) from error
-    level = [value]
-    for _ in range(DEEPEST):
-        level = [item for outer in level if isinstance(outer, dict | list) for item in _items(outer)]
-    if level:
-        raise ValueError(DEEP)
-    return value
-
-
-def _items(outer: dict[str, Any] | list[Any]) -> list[Any]:
-    return list(outer.values()) if isinstance(outer, dict) else outer
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no number that JSON has")
 
 
 def typed(value: Any, hint: Any, place: str = "") -> Any:

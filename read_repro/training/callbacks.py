@@ -1,19 +1,16 @@
 """What is watched while a run trains: its history, its best weights, its speed."""
 
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from safetensors.torch import load_file, save_file
 
 from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.methods.base import Method
-
-WEIGHTS = "best.safetensors"
+from read_repro.training.weights import WEIGHTS, save_trainable
 
 
 class BestWeights(pl.Callback):
@@ -25,6 +22,7 @@ class BestWeights(pl.Callback):
     def __init__(self, folder: Path) -> None:
         self.path = folder / WEIGHTS
         self.best_score, self.best_epoch = float("-inf"), 0
+        self.digest = ""  # of the file's content, for the record
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Method)
@@ -32,7 +30,7 @@ class BestWeights(pl.Callback):
         if score > self.best_score:
             self.best_score, self.best_epoch = score, trainer.current_epoch + 1
             if trainer.is_global_zero:
-                save_trainable(pl_module, self.path)
+                self.digest = save_trainable(pl_module, self.path)
 
 
 class History(pl.Callback):
@@ -115,17 +113,3 @@ def clock() -> float:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def save_trainable(method: Method, path: Path) -> None:
-    """The trained weights as safetensors, all or nothing."""
-    temporary = path.with_suffix(".tmp")
-    save_file({name: weight.detach().contiguous().cpu() for name, weight in method.trainable().items()}, temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def load_trainable(method: Method, path: Path) -> None:
-    """Put saved weights back into a method of the same kind."""
-    method.load_trainable(load_file(path))

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 
 from read_repro.data import sources
 from read_repro.errors import InputError
+from read_repro.training.plain_values import checkpoint_of, task_of
 
 
 def check(config: Mapping[str, Any], folder: Path) -> sources.Tables:
@@ -21,11 +22,10 @@ def check(config: Mapping[str, Any], folder: Path) -> sources.Tables:
         InputError: one line that says what was given, what is allowed and what to do next.
     """
     _check_numbers(config)
+    task, checkpoint = task_of(config["task"]), checkpoint_of(config["backbone"])
     _check_writable(folder)
     sources.check(**config["data"])
-    checkpoint = construct(config["backbone"])
     checkpoint.locate()
-    task = construct(config["task"])
     return sources.read(task, source=config["data"]["source"], path=config["data"]["path"])
 
 

@@ -15,11 +15,12 @@ from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
 from read_repro.records.record import DataInfo
 from read_repro.training import frozen_states
-from read_repro.training.callbacks import BestWeights, History, Latency, load_trainable
+from read_repro.training.callbacks import BestWeights, History, Latency
 from read_repro.training.checks import construct
 from read_repro.training.parts import Parts
 from read_repro.training.provenance import commit, hardware_of
 from read_repro.training.trainer import build_trainer
+from read_repro.training.weights import load_trainable
 
 JOURNAL = "journal.jsonl"
 
@@ -89,6 +90,7 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
         "epochs": len(history.rows),
         "best_epoch": best.best_epoch,
         "steps": history.steps,
+        "trained_weights": best.digest,
         "data_info": DataInfo(
             fingerprint=data.fingerprint,
             sizes=data.sizes,

@@ -11,13 +11,14 @@ from transformers import PreTrainedTokenizerBase
 from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.backbones.label_decoding import Answers
+from read_repro.config.files import construct_shipped
 from read_repro.data import metrics
 from read_repro.data.batches import answer_ids
 from read_repro.data.datamodule import GlueData, load_splits
 from read_repro.data.sources import Tables
 from read_repro.data.tasks import Task
 from read_repro.methods.base import Method, Optimisation
-from read_repro.training.checks import construct
+from read_repro.training.plain_values import checkpoint_of, task_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Parts:
 
 def build(config: Mapping[str, Any], tables: Tables) -> Parts:
     """Task, data, backbone and method, all from plain values; the seed fixes every weight that is drawn."""
-    task, checkpoint = construct(config["task"]), construct(config["backbone"])
+    task, checkpoint = task_of(config["task"]), checkpoint_of(config["backbone"])
     settings, trainer = config["data"], config["trainer"]
     tokenizer = checkpoint.tokenizer(lambda: training_text(task, settings, tables))
     text_to_text = checkpoint.text_to_text
@@ -60,7 +61,7 @@ def build_method(
     optimisation = Optimisation(
         lr=optim["lr"], weight_decay=optim["weight_decay"], warmup=optim["warmup"], total_steps=total_steps
     )
-    return construct(config["method"], backbone, optimisation, partial(metrics.score, task.metric))
+    return construct_shipped(config["method"], backbone, optimisation, partial(metrics.score, task.metric))
 
 
 def training_text(task: Task, settings: Mapping[str, Any], tables: Tables | None) -> list[str]:

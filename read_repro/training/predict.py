@@ -1,28 +1,36 @@
 """A trained run as a function from sentences to a label; in a shell ``read-repro-predict run=<folder> "sentence"``.
 
-The run's folder is data, never code: of its record only plain values are used, ``_target_`` is looked up among the
-files of our own ``conf/``, and weights are safetensors.
+The run's folder is data, never code: of its record only plain values are used, classes are found by name among our own
+(``read_repro.training.plain_values``), and weights are safetensors.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
+import torch
 from transformers import PreTrainedTokenizerBase
 
-from read_repro.config.files import CONF
+from read_repro.data import sources
 from read_repro.data.batches import collate, encode
 from read_repro.data.tasks import Row, Task
 from read_repro.errors import InputError
+from read_repro.foreign import reason, refuse_code
 from read_repro.methods.base import Method
-from read_repro.records.naming import flatten
+from read_repro.records.record import Record, as_json
 from read_repro.records.store import RESULT, read_record
-from read_repro.training.callbacks import WEIGHTS, load_trainable
-from read_repro.training.checks import construct
 from read_repro.training.parts import build_method, training_text
+from read_repro.training.plain_values import (
+    checkpoint_of,
+    keywords_of,
+    method_of,
+    seed_of,
+    shipped_targets,
+    task_of,
+)
+from read_repro.training.weights import WEIGHTS, check_trainable, load_trainable
 
 
 @dataclass(frozen=True)
@@ -31,27 +39,6 @@ class Prediction:
 
     label: str
     probabilities: Mapping[str, float]
-
-
-def trusted(config: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """A record's configuration with every ``_target_`` taken from our own files: a record is data, and may be foreign.
-
-    Raises:
-        InputError: an unknown method, or a ``_target_`` where none belongs.
-    """
-    known = {path.stem: path for path in (CONF / "method").glob("*.yaml")}
-    if method not in known:
-        raise InputError(f"the record's method {method} is none of ours: {', '.join(sorted(known))}")
-    targets = {
-        "task": "read_repro.data.tasks.Task",
-        "backbone": "read_repro.backbones.checkpoint.Checkpoint",
-        "method": yaml.safe_load(known[method].read_text())["method"]["_target_"],
-    }
-    parts = {name: {**config[name], "_target_": target} for name, target in targets.items()}
-    strange = [key for key in flatten(parts) if key.endswith("_target_") and key.count(".") > 1]
-    if strange:
-        raise InputError(f"the record names code to run at {', '.join(strange)}: it is not one of ours")
-    return {**config, **parts}
 
 
 @dataclass(frozen=True)
@@ -87,30 +74,69 @@ class Predictor:
 
 
 def load(folder: str | Path) -> Predictor:
-    """The trained method of a run's folder.
+    """The trained method of a run's folder, which may be anyone's.
 
     Raises:
-        InputError: no finished run there, or its weights or backbone are gone.
+        InputError: no finished run there, its weights or backbone are gone or others, or it is not plain data.
     """
     folder = Path(folder)
+    try:
+        return _load(folder)
+    except InputError:
+        raise
+    except Exception as error:  # whatever else a foreign folder breaks, it is the folder that cannot be used
+        raise InputError(f"{folder} cannot be used as a run ({type(error).__name__}: {reason(error)})") from error
+
+
+def _load(folder: Path) -> Predictor:
+    record = _record(folder)
+    config = record.config
+    task, checkpoint = task_of(config["task"]), checkpoint_of(config["backbone"])
+    data = keywords_of(sources.check, config["data"], "data")
+    sources.check(**data)
+    if checkpoint.weights_fingerprint() != record.weights:
+        raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
+    plain = {
+        "method": method_of(record.method, config["method"]),
+        "data": data,
+        "seed": seed_of(config["seed"]),
+        "optim": {"lr": 0.0, "weight_decay": 0.0, "warmup": 0.0},  # nothing is trained
+    }
+    tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
+    with torch.device("meta"):
+        on_paper = build_method(plain, task, checkpoint, tokenizer, total_steps=1)
+    check_trainable(on_paper, folder / WEIGHTS)
+    refuse_too_large(on_paper)
+    method = build_method(plain, task, checkpoint, tokenizer, total_steps=1)
+    if load_trainable(method, folder / WEIGHTS) != record.trained_weights:
+        raise InputError(f"{folder / WEIGHTS} is not what {RESULT} beside it was measured with: it is another run's")
+    method.eval().merge()
+    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])
+
+
+def refuse_too_large(method: Method) -> None:
+    """Refuse, on paper, a method whose weights this machine's memory cannot hold: trying would end the process."""
+    needed = sum(parameter.nbytes for parameter in method.parameters())
+    if hasattr(os, "sysconf") and needed > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
+        raise InputError(f"the run's weights take {needed / 2**30:,.0f} GiB, this machine has {memory / 2**30:,.0f}")
+
+
+def _record(folder: Path) -> Record:
+    """The finished record of a folder that holds weights too, found to be plain values."""
     try:
         record = read_record(folder / RESULT)
     except ValueError as error:
         raise InputError(str(error)) from error
-    if record is None or not (folder / WEIGHTS).is_file():
+    if record is None or not (folder / WEIGHTS).exists():
         raise InputError(f"{folder} holds no trained run: {RESULT} and {WEIGHTS} are needed (weights are not in git)")
-    config = trusted(record.config, record.method)
-    task, checkpoint, data = construct(config["task"]), construct(config["backbone"]), config["data"]
-    tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
-    method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
-    if checkpoint.weights_fingerprint() != record.weights:
-        raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
-    try:
-        load_trainable(method, folder / WEIGHTS)
-    except ValueError as error:
-        raise InputError(f"{folder / WEIGHTS}: {error}") from error
-    method.eval().merge()
-    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])
+    refuse_code(as_json(record), f"the record in {folder}", shipped_targets())
+    if not record.finished:
+        raise InputError(f"{folder} holds a run whose loss left the numbers: it predicts nothing")
+    if record.trained_weights is None:
+        raise InputError(
+            f"the record in {folder} is from before it told its weights by digest: run it again, force=true"
+        )
+    return record
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

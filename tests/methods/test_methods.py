@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from tiny import KINDS, backbone, batch, build, train_steps
 
 from read_repro.methods.base import Method
-from read_repro.training.callbacks import load_trainable, save_trainable
+from read_repro.training.weights import load_trainable, save_trainable
 
 
 @dataclass(frozen=True)

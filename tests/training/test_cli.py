@@ -40,7 +40,7 @@ OFFLINE = ("backbone=minilm", "data=synthetic", "task=mnli")
         ((*OFFLINE, "optim.warmup=null"), 2, ("optim.warmup=None",)),
         ((*OFFLINE, "seed=-1"), 2, ("seed=-1",)),
         (("backbone=minilm", "data=local", "task=cola", "data.path=nowhere"), 2, ("nowhere",)),
-        ((*OFFLINE, "backbone.sha256=0"), 2, ("model.safetensors", "sha256")),
+        ((*OFFLINE, "backbone.sha256=abc"), 2, ("model.safetensors", "sha256")),
         (("backbone=t5-base", "backbone.path=nowhere", "data=synthetic"), 2, ("nowhere", "config.json")),
         ((*OFFLINE, "results_dir=/proc/nothing"), 2, ("/proc/nothing", "results_dir")),
         ((*OFFLINE, "method=read", "method.hidden=0"), 2, ("method.hidden=0", "128 or 256")),

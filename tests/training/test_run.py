@@ -17,12 +17,12 @@ from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
 from read_repro.records.naming import run_name, setting
 from read_repro.records.record import Record
-from read_repro.training.callbacks import load_trainable
 from read_repro.training.checks import check, construct
 from read_repro.training.parts import Parts, build, build_method
-from read_repro.training.predict import load, trusted
+from read_repro.training.predict import load
 from read_repro.training.provenance import hardware_of
 from read_repro.training.run import run
+from read_repro.training.weights import load_trainable
 
 TINY = [
     "backbone=t5-random",
@@ -227,22 +227,6 @@ def test_decodings_strings_end_as_the_training_targets_do_whatever_the_tokenizer
 def encode_one(parts: Parts, text: str) -> Any:
     options = {"text_to_text": True, "targets": "digits", "max_source_tokens": 128}
     return encode(parts.task, [{"sentence": text}], parts.tokenizer, **options).examples
-
-
-@pytest.mark.parametrize(
-    ("damage", "says"),
-    [
-        ({"method": "os.system"}, "none of ours"),
-        ({"config": {"method": {"hidden": {"_target_": "os.system", "command": "true"}}}}, "names code to run"),
-    ],
-)
-def test_a_foreign_record_names_no_code(damage: dict[str, Any], says: str) -> None:
-    config = composed("method=read", "task=cola", "data.path=x")
-    config |= {"method": {**config["method"], **damage.get("config", {}).get("method", {})}}
-    with pytest.raises(InputError, match=says):
-        trusted(config, damage.get("method", "read"))
-    foreign = {**composed("method=read", "task=cola", "data.path=x"), "task": {"_target_": "os.system"}}
-    assert trusted(foreign, "read")["task"]["_target_"] == "read_repro.data.tasks.Task"
 
 
 def test_a_precision_that_the_hardware_lacks_is_refused() -> None:

@@ -1,0 +1,113 @@
+"""A run folder that anyone may have made is data: whatever it holds, one line says why it is not used."""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from evil import BACKBONES, RECORDS, SECRET, Place, change, copy_of
+from nonsense import sentence, write_glue
+from transformers import T5Config, T5ForConditionalGeneration
+
+from read_repro.backbones.checkpoint import train_tokenizer
+from read_repro.training import entry
+from read_repro.training.predict import main
+
+TEXT = str(sentence(1, one_token=False)["sentence"])
+
+
+def save_backbone(folder: Path, texts: list[str]) -> None:
+    """A tiny T5 with its tokenizer, as a checkpoint's folder."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": 2, "vocab_size": 200}
+    T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).save_pretrained(folder)
+    train_tokenizer(texts, vocab_size=200).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """READ on a tiny T5, trained by the command itself."""
+    folder = tmp_path_factory.mktemp("genuine")
+    glue = write_glue(folder, one_token=False, rows=48)
+    texts = [f"cola sentence: {sentence(row, one_token=False)['sentence']} acceptable 0 1" for row in range(48)]
+    save_backbone(folder / "backbone", texts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [
+            "train.py", "method=read", "method.hidden=8", "task=cola", "backbone=local-t5", "backbone.name=mine",
+            f"backbone.path={folder / 'backbone'}", "data=local", f"data.path={glue}", "data.targets=digits",
+            "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.progress_bar=false", "logger=none",
+            f"results_dir={folder / 'results'}",
+        ])  # fmt: skip
+        entry.main()
+    (result,) = (folder / "results").rglob("result.json")
+    return Place(result.parent, folder / "backbone", folder / "canary")
+
+
+@pytest.fixture(autouse=True)
+def _watched(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A secret in the environment, and an end to whatever hangs."""
+
+    def stop(*_: Any) -> None:
+        raise AssertionError("it hangs")
+
+    monkeypatch.setenv("EVIL_SECRET", SECRET)
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(30)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def refused(place: Place, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a prediction ends with; nothing ran, and nothing was told."""
+    code = main([f"run={place.run}", TEXT])
+    said = capsys.readouterr()
+    assert not place.canary.exists(), "a payload ran"
+    assert SECRET not in said.out + said.err, "a secret was told"
+    assert (code, said.out) == (2, ""), said
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1, said.err
+    assert said.err.strip().isprintable()
+    return said.err
+
+
+def test_a_genuine_run_predicts_from_where_it_was_copied_to(
+    genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = copy_of(genuine, tmp_path)
+    assert main([f"run={place.run}", TEXT]) == 0
+    assert capsys.readouterr().out.split("\n")[0] in ("acceptable", "unacceptable")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_an_evil_run_ends_in_one_line(
+    name: str, genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = copy_of(genuine, tmp_path)
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    RECORDS[name](place)
+    refused(place, capsys)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_an_evil_backbone_ends_in_one_line(
+    name: str, genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The attacker writes the record too, with the hash of the weights as they are."""
+    place = copy_of(genuine, tmp_path)
+    BACKBONES[name](place)
+    weights = place.backbone / "model.safetensors"
+    if weights.is_file() and not os.path.samefile(weights, "/dev/zero"):
+        inner = hashlib.sha256(weights.read_bytes()).hexdigest()
+        change("weights", hashlib.sha256(inner.encode()).hexdigest())(place)
+    refused(place, capsys)
+
+
+def test_the_corpus_is_large_enough() -> None:
+    assert len(RECORDS) + len(BACKBONES) >= 100
+    assert json.dumps([*RECORDS, *BACKBONES])
