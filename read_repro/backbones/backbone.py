@@ -2,8 +2,9 @@
 
 A *stack* is a pile of transformer layers: T5 has an encoder and a decoder, BERT an encoder. A side network meets a
 backbone in two calls with plain tensors between them: ``frozen_encoder`` / ``frozen_decoder`` run a stack without a
-graph and keep its states, ``logits`` turns a corrected last state into an answer. Methods that change the backbone
-itself use ``encode`` / ``decode``, which do build a graph.
+graph and keep its states, ``logits`` turns a corrected last state into scores. Methods that change the backbone itself
+use ``encode`` / ``decode``, which do build a graph. How scores become a label is the backbone's business, too: T5
+spells a label string, BERT's task head has one output a class.
 
 Letters: B batch, S source tokens, T decoder tokens, D width, N layers, V vocabulary.
 """
@@ -20,6 +21,7 @@ from read_repro.backbones.frozen_pass import Keep, States, run_frozen
 from read_repro.backbones.stored_pass import frozen_or_stored
 
 Batch = dict[str, Tensor]
+Decode = Callable[[Tensor], Tensor]  # a method's decoder: tokens (B, T) -> its last state (B, T, D)
 
 
 class Backbone(nn.Module, ABC):
@@ -70,8 +72,28 @@ class Backbone(nn.Module, ABC):
         """Corrected last state of the last stack -> (B, T, V) on T5, (B, outputs) on BERT."""
 
     @abstractmethod
+    def training_logits(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        """What ``loss`` takes, from the encoder's last state (B, S, D) and, on T5, ``decode`` over the targets."""
+
+    @abstractmethod
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """The training loss of a batch."""
+
+    @abstractmethod
+    def predict(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        """The class ids of a batch, or the numbers of a regression task: (B,)."""
+
+    @abstractmethod
+    def predict_with_probabilities(self, state: Tensor, batch: Batch, decode: Decode) -> tuple[Tensor, Tensor]:
+        """What ``predict`` returns, (B,), and the probability of each class or label string, (B, K)."""
+
+    def decode(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor) -> Tensor:
+        """The decoder's last state: encoder state (B, S, D), tokens (B, T) -> (B, T, D)."""
+        raise TypeError(f"{type(self).__name__} has no decoder")
+
+    def frozen_decoder(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep) -> States:
+        """Run the decoder once, without a graph, over the uncorrected encoder output (B, S, D), or read it back."""
+        raise TypeError(f"{type(self).__name__} has no decoder")
 
     def open_attention(self, stack: str) -> None:
         """Let a stack compute its attention in the open: the fused kernels return no scores."""

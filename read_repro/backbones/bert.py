@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertModel
 
-from read_repro.backbones.backbone import Backbone, Batch, Released
+from read_repro.backbones.backbone import Backbone, Batch, Decode, Released
 
 
 class BertBackbone(Backbone):
@@ -55,6 +55,9 @@ class BertBackbone(Backbone):
         mask = batch["attention_mask"][:, :, None].to(state.dtype)  # (B, S, 1)
         return self.head((state * mask).sum(dim=1) / mask.sum(dim=1))
 
+    def training_logits(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        return self.logits(state, batch)
+
     def release(self) -> None:
         self.model = Released(self.model.config)
 
@@ -62,3 +65,11 @@ class BertBackbone(Backbone):
         if self.regression:
             return F.mse_loss(logits[:, 0].float(), batch["labels"].float())
         return F.cross_entropy(logits.float(), batch["labels"])
+
+    def predict(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        return self.predict_with_probabilities(state, batch, decode)[0]
+
+    def predict_with_probabilities(self, state: Tensor, batch: Batch, decode: Decode) -> tuple[Tensor, Tensor]:
+        logits = self.logits(state, batch)
+        predicted = logits[:, 0] if self.regression else logits.argmax(dim=1)
+        return predicted, logits.softmax(dim=1)

@@ -1,7 +1,6 @@
 """Label strings as token ids, and greedy decoding constrained to them.
 
-Letters: B batch, T decoder tokens, V vocabulary, K label strings. A ``step`` maps decoder tokens (B, T) to logits
-(B, T, V).
+Letters: B batch, T decoder tokens, V vocabulary, K label strings.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Decode = Callable[[Tensor], Tensor]
+NextLogits = Callable[[Tensor], Tensor]  # decoder tokens (B, T) -> the logits of what follows each, (B, T, V)
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Answers:
         rows = [list(row) + [-1] * (longest - len(row)) for row in self.tokens]
         return torch.tensor(rows, device=device)
 
-    def greedy(self, step: Decode, start: Tensor) -> Tensor:
+    def greedy(self, next_logits: NextLogits, start: Tensor) -> Tensor:
         """Greedy decoding from start tokens (B, 1), constrained to the label strings: every prediction is a label.
 
         Returns the values of the chosen strings, (B,).
@@ -37,20 +36,20 @@ class Answers:
             if (alive.sum(dim=1) == 1).all():
                 break
             candidates = table[:, position]
-            scores = step(ids)[:, -1, candidates.clamp(min=0)].masked_fill(~alive, -torch.inf)  # (B, K)
+            scores = next_logits(ids)[:, -1, candidates.clamp(min=0)].masked_fill(~alive, -torch.inf)  # (B, K)
             chosen = candidates[scores.argmax(dim=1)]
             alive &= candidates == chosen[:, None]
             ids = torch.cat([ids, chosen[:, None]], dim=1)
         return torch.tensor(self.values, device=start.device)[alive.int().argmax(dim=1)]
 
-    def probabilities(self, step: Decode, start: Tensor) -> Tensor:
+    def probabilities(self, next_logits: NextLogits, start: Tensor) -> Tensor:
         """The chance (B, K) of each label string when every token is drawn among those that continue a label string."""
-        return torch.stack([self._chance(step, start, index) for index in range(len(self.tokens))], dim=1)
+        return torch.stack([self._chance(next_logits, start, index) for index in range(len(self.tokens))], dim=1)
 
-    def _chance(self, step: Decode, start: Tensor, index: int) -> Tensor:
+    def _chance(self, next_logits: NextLogits, start: Tensor, index: int) -> Tensor:
         table, tokens = self.table(start.device), self.tokens[index]
         ahead = torch.tensor(tokens[:-1], device=start.device, dtype=start.dtype).expand(len(start), -1)
-        logits = step(torch.cat([start, ahead], dim=1))  # (B, T, V)
+        logits = next_logits(torch.cat([start, ahead], dim=1))  # (B, T, V)
         log_chance = logits.new_zeros(len(start))
         alive = torch.ones(len(table), dtype=torch.bool, device=start.device)
         for position, token in enumerate(tokens):

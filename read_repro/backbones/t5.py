@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from read_repro.backbones.backbone import Backbone, Batch, Released, rows_of
+from read_repro.backbones.backbone import Backbone, Batch, Decode, Released, rows_of
 from read_repro.backbones.frozen_pass import Keep, States, rms_norm
 from read_repro.backbones.label_decoding import Answers
 from read_repro.backbones.prefix_tree import PrefixTree
@@ -49,7 +49,6 @@ class T5Backbone(Backbone):
         return self.model.encoder(**tokens, attention_mask=batch["attention_mask"]).last_hidden_state
 
     def decode(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor) -> Tensor:
-        """The decoder's last state: encoder state (B, S, D), tokens (B, T) -> (B, T, D)."""
         return self.model.decoder(
             input_ids=decoder_ids,
             encoder_hidden_states=encoded,
@@ -58,8 +57,6 @@ class T5Backbone(Backbone):
         ).last_hidden_state
 
     def frozen_decoder(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep) -> States:
-        """Run the decoder once, without a graph, over the uncorrected encoder output (B, S, D), or read it back."""
-
         def live(rows: Tensor | None) -> States:
             if rows is None:
                 return self._frozen("decoder", lambda: self.decode(encoded, batch, decoder_ids), keep)
@@ -95,5 +92,15 @@ class T5Backbone(Backbone):
         scale = self.width**-0.5 if self.model.config.scale_decoder_outputs else 1.0
         return self.model.lm_head(state * scale)
 
+    def training_logits(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        return self.logits(decode(self.decoder_ids(batch)), batch)  # under teacher forcing
+
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits.float().flatten(0, 1), batch["target_ids"].flatten(), ignore_index=-100)
+
+    def predict(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
+        return self.answers.greedy(lambda ids: self.logits(decode(ids), batch), self.start_ids(batch))
+
+    def predict_with_probabilities(self, state: Tensor, batch: Batch, decode: Decode) -> tuple[Tensor, Tensor]:
+        chances = self.answers.probabilities(lambda ids: self.logits(decode(ids), batch), self.start_ids(batch))
+        return self.predict(state, batch, decode), chances

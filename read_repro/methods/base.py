@@ -1,7 +1,9 @@
 """What all methods share: the one training loop, prediction, and which weights train.
 
-A method says how its encoder state comes about (``encode``) and, on T5, its decoder state (``decode``); everything
-else is here. Letters: B batch, S source tokens, T decoder tokens, D width.
+A method says how its encoder state comes about (``encode``) and, where the backbone has a decoder, its decoder state
+(``decode``); the backbone turns the last state into a loss and into labels; everything else is here.
+
+Letters: B batch, S source tokens, T decoder tokens, D width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,9 +14,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from read_repro.backbones.backbone import Backbone, Batch
+from read_repro.backbones.backbone import Backbone, Batch, Decode
 from read_repro.backbones.frozen_pass import Keep
-from read_repro.backbones.t5 import T5Backbone
 
 Score = Callable[[Sequence[float], Sequence[float]], dict[str, float]]
 
@@ -80,7 +81,7 @@ class Method(pl.LightningModule):
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
         """Last decoder state (B, T, D) for decoder tokens (B, T), on T5; by default the backbone's own decoder."""
-        return self.t5.decode(encoded.state, encoded.batch, decoder_ids)
+        return self.backbone.decode(encoded.state, encoded.batch, decoder_ids)
 
     def merge(self) -> None:
         """Fold what was learned into the backbone where that is exact, so that inference costs nothing extra."""
@@ -91,37 +92,24 @@ class Method(pl.LightningModule):
 
     # ---- forward, prediction ----------------------------------------------------------------------------------
 
-    @property
-    def t5(self) -> T5Backbone:
-        assert isinstance(self.backbone, T5Backbone)
-        return self.backbone
-
     def forward(self, batch: Batch) -> Tensor:
         """Logits (B, T, V) on T5, under teacher forcing; (B, outputs) on BERT."""
-        encoded = self.encode(batch)
-        if isinstance(self.backbone, T5Backbone):
-            return self.t5.logits(self.decode(encoded, self.t5.decoder_ids(batch)), encoded.batch)
-        return self.backbone.logits(encoded.state, encoded.batch)
+        return self.backbone.training_logits(*self._encoded(batch))
 
     @torch.no_grad()
     def predict(self, batch: Batch) -> Tensor:
         """Class ids, or numbers for a regression task: (B,)."""
-        encoded = self.encode(batch)
-        if isinstance(self.backbone, T5Backbone):
-            return self.t5.answers.greedy(self._step(encoded), self.t5.start_ids(batch))
-        logits = self.backbone.logits(encoded.state, encoded.batch)
-        return logits[:, 0] if logits.shape[1] == 1 else logits.argmax(dim=1)
+        return self.backbone.predict(*self._encoded(batch))
 
     @torch.no_grad()
-    def probabilities(self, batch: Batch) -> Tensor:
-        """The chance of each class (or, on T5, of each label string), (B, K)."""
-        encoded = self.encode(batch)
-        if isinstance(self.backbone, T5Backbone):
-            return self.t5.answers.probabilities(self._step(encoded), self.t5.start_ids(batch))
-        return self.backbone.logits(encoded.state, encoded.batch).softmax(dim=1)
+    def predict_with_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What ``predict`` returns, (B,), and the probability of each class (on T5: of each label string), (B, K)."""
+        return self.backbone.predict_with_probabilities(*self._encoded(batch))
 
-    def _step(self, encoded: Encoded) -> Callable[[Tensor], Tensor]:
-        return lambda ids: self.t5.logits(self.decode(encoded, ids), encoded.batch)
+    def _encoded(self, batch: Batch) -> tuple[Tensor, Batch, Decode]:
+        """The encoder's state, its batch, and the decoder over both, as a backbone's answers take them."""
+        encoded = self.encode(batch)
+        return encoded.state, encoded.batch, lambda decoder_ids: self.decode(encoded, decoder_ids)
 
     # ---- the training loop ------------------------------------------------------------------------------------
 

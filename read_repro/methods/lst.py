@@ -32,6 +32,7 @@ Letters: B batch, S source tokens, D width, d side width, N layers.
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any
@@ -113,7 +114,7 @@ class LST(Method):
         return Encoded(self.up(side), batch)
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
-        states = self.t5.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
+        states = self.backbone.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
         return self.up(self.side["decoder"](states.hidden, encoded.batch["attention_mask"], encoded.side))
 
     def initialise(self, batches: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float | None]:
@@ -152,9 +153,8 @@ class LST(Method):
         """The loss of the backbone alone."""
         batch = {key: value.to(self.up.weight.device) for key, value in batch.items()}
         state = self.backbone.encode(batch)
-        if isinstance(self.backbone, T5Backbone):
-            state = self.t5.decode(state, batch, self.t5.decoder_ids(batch))
-        return self.backbone.loss(self.backbone.logits(state, batch), batch)
+        logits = self.backbone.training_logits(state, batch, partial(self.backbone.decode, state, batch))
+        return self.backbone.loss(logits, batch)
 
 
 def kept_layers(depth: int, drop_every: int | None) -> list[int]:

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone, Batch
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 
@@ -46,7 +45,7 @@ class Prompt(Method):
         prompt = self.prompt.to(embedded.dtype).expand(len(embedded), -1, -1)
         longer = self.extend(batch)
         state = self.backbone.encode(longer, torch.cat([prompt, embedded], dim=1))  # (B, k + S, D)
-        if isinstance(self.backbone, T5Backbone):
+        if "decoder" in self.backbone.depth:
             return Encoded(state, longer)
         return Encoded(state[:, len(self.prompt) :], batch)
 

@@ -186,5 +186,5 @@ class READ(Method):
         return Encoded(states.output + correction, batch)
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
-        states = self.t5.frozen_decoder(encoded.state, encoded.batch, decoder_ids, self.keep["decoder"])
+        states = self.backbone.frozen_decoder(encoded.state, encoded.batch, decoder_ids, self.keep["decoder"])
         return states.output + self.side["decoder"](states, encoded.side)

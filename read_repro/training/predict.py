@@ -66,11 +66,11 @@ class Predictor:
             max_source_tokens=self.max_source_tokens,
         )
         batch = collate(encoded.examples, pad_id=int(self.tokenizer.pad_token_id or 0))
-        value = self.method.predict(batch)[0].item()
         if task.regression:
-            return Prediction(f"{value:.2f}", {})
-        chances = self.method.probabilities(batch)[0].tolist()
-        return Prediction(task.classes[int(value)], dict(zip(task.classes, chances, strict=True)))
+            return Prediction(f"{self.method.predict(batch)[0].item():.2f}", {})
+        predicted, probabilities = self.method.predict_with_probabilities(batch)
+        chances = probabilities[0].tolist()
+        return Prediction(task.classes[int(predicted[0])], dict(zip(task.classes, chances, strict=True)))
 
 
 def load(folder: str | Path) -> Predictor:

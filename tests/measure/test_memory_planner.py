@@ -118,7 +118,7 @@ def test_materialised_weights_stay_tied_and_frozen() -> None:
     with FakeTensorMode():
         materialise(method)
     assert set(method.trainable()) == trainable
-    assert method.t5.model.lm_head.weight is method.t5.model.shared.weight
+    assert method.backbone.model.lm_head.weight is method.backbone.model.shared.weight
 
 
 def test_read_takes_a_fifth_of_full_tuning_on_t5_base() -> None:

@@ -141,10 +141,10 @@ def test_lst_is_the_equation_written_out(kind: str, drop_every: int | None) -> N
         if kind == "bert":
             expected = linear(method.backbone.head, linear(method.up, s).mean(dim=0))
         else:
-            ids = method.t5.decoder_ids(alone)
-            decoder = method.t5.frozen_decoder(encoder.output, alone, ids, RAW)
+            ids = method.backbone.decoder_ids(alone)
+            decoder = method.backbone.frozen_decoder(encoder.output, alone, ids, RAW)
             s = plain_side(method.side["decoder"], decoder.hidden[:, 0], dropped, encoder=s)
-            expected = 32**-0.5 * linear(method.up, s) @ method.t5.model.shared.weight.T
+            expected = 32**-0.5 * linear(method.up, s) @ method.backbone.model.shared.weight.T
         torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-4)
 
 
@@ -164,7 +164,7 @@ def test_the_backbone_answers_only_through_the_ladders() -> None:
                 gate.fill_(100.0)  # mu = 1: ladders closed
         before = method(examples)
         for stack in ("encoder", "decoder"):
-            for weight in method.t5.layers(stack).parameters():
+            for weight in method.backbone.layers(stack).parameters():
                 weight.add_(torch.randn_like(weight))
         torch.testing.assert_close(method(examples), before, rtol=0, atol=0)
 
@@ -335,14 +335,14 @@ def test_the_side_network_starts_as_the_pruned_backbone(init: str, order: str) -
     settings = {**SETTINGS, "init": init, "drop_every": 4, "order": order}
     method = LST(wide_t5(), *plan_of(build("head", "bert")), **settings)
     assert method.initialise(lambda: examples_of("t5"))["init/time_s"] > 0
-    names = {weight: name for name, weight in method.t5.model.named_parameters()}
+    names = {weight: name for name, weight in method.backbone.model.named_parameters()}
     score = {names[weight]: value for weight, value in method.importance(lambda: examples_of("t5")).items()}
-    expected = plain_t5_pruning(method.t5.model, score, order)
+    expected = plain_t5_pruning(method.backbone.model, score, order)
     for stack, side in method.side.items():
         own = f"{stack}.block.1."
         for name, weight in side.blocks["1"].named_parameters():
             if "relative_attention_bias" in name:
-                table = method.t5.layers(stack)[0].layer[0].SelfAttention.relative_attention_bias.weight
+                table = method.backbone.layers(stack)[0].layer[0].SelfAttention.relative_attention_bias.weight
                 assert torch.equal(weight, table)
             else:
                 assert torch.equal(weight, expected[own + name]), own + name

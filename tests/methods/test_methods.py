@@ -167,7 +167,11 @@ def test_merging_changes_nothing_but_rounding(case: Case, kind: str) -> None:
 def test_a_prediction_is_a_label_and_the_most_probable_one_is_greedy_on_bert(case: Case, kind: str) -> None:
     method, examples = made(case, kind), batch(kind)
     train_steps(method, kind)
-    predicted, chances = method.predict(examples), method.probabilities(examples)
+    calls = []
+    method.encode = lambda given: calls.append(given) or type(method).encode(method, given)
+    predicted, chances = method.predict_with_probabilities(examples)
+    assert len(calls) == 1, "the encoder ran once for the label and once more for the probabilities"
+    assert torch.equal(predicted, method.predict(examples))
     assert set(predicted.tolist()) <= {0, 1, 2}
     torch.testing.assert_close(chances.sum(dim=1), torch.ones(len(chances)))
     if kind == "bert":

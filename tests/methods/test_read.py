@@ -86,9 +86,9 @@ def test_read_is_the_equation_written_out(kind: str, variant: dict[str, Any]) ->
         if kind == "bert":
             expected = method.backbone.logits(encoder.output + correction, examples)
         else:
-            ids = method.t5.decoder_ids(examples)
-            decoder = method.t5.frozen_decoder(encoder.output, examples, ids, method.keep["decoder"])
-            expected = method.t5.logits(
+            ids = method.backbone.decoder_ids(examples)
+            decoder = method.backbone.frozen_decoder(encoder.output, examples, ids, method.keep["decoder"])
+            expected = method.backbone.logits(
                 decoder.output + plain_side(method.side["decoder"], decoder, correction), examples
             )
         torch.testing.assert_close(method(examples), expected, rtol=1e-4, atol=1e-4)
