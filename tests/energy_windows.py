@@ -1,6 +1,8 @@
 """Energy windows written by hand."""
 
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from read_repro.measure.energy_formulas import Sample, Window
@@ -25,3 +27,19 @@ def minutes(start_s: float = 0.0, **columns: Sequence[Any]) -> list[Sample]:
         Sample(time_s=start_s + 60.0 * k, last=k == len(rows) - 1, **dict(zip(columns, row, strict=True)))
         for k, row in enumerate(rows)
     ]
+
+
+def burn(seconds: float) -> None:
+    """Use the processor for so long."""
+    limit_s = time.process_time() + seconds
+    while time.process_time() < limit_s:
+        pass
+
+
+def write_package(root: Path, energy_uj: str) -> Path:
+    """A powercap tree with one package; returns its counter's file."""
+    zone = root / "intel-rapl:0"
+    zone.mkdir(parents=True)
+    for name, text in {"name": "package-0", "energy_uj": energy_uj, "max_energy_range_uj": "262143000000"}.items():
+        (zone / name).write_text(text)
+    return zone / "energy_uj"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,14 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from energy_windows import P0
+from energy_windows import P0, burn
 
 from read_repro.errors import InputError
 from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.measure.energy_journal import read_journal, read_windows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
+STEP_S = 0.03
 
 
 class OneWeight(pl.LightningModule):
@@ -59,20 +59,14 @@ def fit(path: Path, step: Callable[[], None], *, interval_s: float = 60, epochs:
     return energy.meter, curve
 
 
-def burn(seconds: float = 0.03) -> None:
-    limit = time.process_time() + seconds
-    while time.process_time() < limit:
-        pass
-
-
 def closed(path: Path) -> bool:
     """The last reading was taken as such, by the sampler itself."""
     return [window.samples[-1].last for window in read_windows(path)] == [True]
 
 
 def test_each_epoch_has_the_energy_up_to_its_end_though_the_interval_is_longer_than_the_run(tmp_path: Path) -> None:
-    meter, curve = fit(tmp_path / "journal.jsonl", burn, epochs=3)
-    epoch_kwh = 2 * 0.03 / 3600 * 0.004
+    meter, curve = fit(tmp_path / "journal.jsonl", lambda: burn(STEP_S), epochs=3)
+    epoch_kwh = 2 * STEP_S / 3600 * 0.004
     total = meter.summary()["energy/cpu_estimate_kwh"]
     assert len(curve.kwh) == 3
     assert epoch_kwh <= curve.kwh[0] < curve.kwh[1] < curve.kwh[2] <= total
@@ -80,17 +74,17 @@ def test_each_epoch_has_the_energy_up_to_its_end_though_the_interval_is_longer_t
 
 
 def stop() -> None:
-    burn()
+    burn(STEP_S)
     raise RuntimeError("in the middle of fit")
 
 
 def interrupt() -> None:
-    burn()
+    burn(STEP_S)
     os.kill(os.getpid(), signal.SIGINT)
 
 
 def terminate() -> None:
-    burn()
+    burn(STEP_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -108,7 +102,7 @@ def test_a_fit_that_is_broken_off_within_the_interval_leaves_its_energy(
         for number, handler in kept.items():
             signal.signal(number, handler)
     assert closed(tmp_path / "journal.jsonl")
-    assert read_journal(tmp_path / "journal.jsonl")["energy/cpu_estimate_kwh"] >= 0.03 / 3600 * 0.004
+    assert read_journal(tmp_path / "journal.jsonl")["energy/cpu_estimate_kwh"] >= STEP_S / 3600 * 0.004
 
 
 def test_settings_that_make_no_sense_are_named_before_the_fit() -> None:

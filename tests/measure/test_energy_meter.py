@@ -2,8 +2,6 @@
 
 import logging
 import math
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from energy_windows import GPUS, P0
+from energy_windows import GPUS, P0, write_package
 
 from read_repro.errors import InputError
 from read_repro.measure import energy_meter
@@ -82,12 +80,6 @@ def wait(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.002)
 
 
-def burn(seconds: float) -> None:
-    limit = time.process_time() + seconds
-    while time.process_time() < limit:
-        pass
-
-
 # ------------------------------------------------------------------------------------------------ a window of a GPU
 
 
@@ -134,6 +126,17 @@ def test_energy_so_far_takes_a_reading_of_its_own_and_leaves_the_interval_alone(
     assert meter.summary()["energy/samples"] == 2
     assert FEW_READINGS in meter.summary_labels()
     assert [s.epoch_end for s in read_windows(tmp_path / "journal.jsonl")[0].samples] == [False, True, True, False]
+
+
+def test_the_packages_counters_stand_beside_a_gpus(
+    gpu: Callable[..., Scripted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu()
+    monkeypatch.setattr(energy_meter, "POWERCAP", tmp_path)
+    counter = write_package(tmp_path, "7000000")
+    with meter_of_gpu() as meter:
+        counter.write_text("9000000")
+    assert meter.summary()["energy/cpu_package_kwh"] == pytest.approx(2 / 3.6e6)
 
 
 # ----------------------------------------------------------------------------------------------- readers that fail
@@ -211,55 +214,6 @@ def test_a_failing_reading_warns_once(gpu: Callable[..., Scripted], caplog: pyte
     assert any(label.startswith("power not read (at ") for label in meter.summary_labels())
 
 
-# ---------------------------------------------------------------------------------------------------- without a GPU
-
-
-@pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a package counter, near its end."""
-    zone = tmp_path / "powercap" / "intel-rapl:0"
-    zone.mkdir(parents=True)
-    for name, text in {"name": "package-0", "energy_uj": "262140000000", "max_energy_range_uj": "262143000000"}.items():
-        (zone / name).write_text(text)
-    monkeypatch.setattr(energy_meter, "POWERCAP", zone.parent)
-    return zone / "energy_uj"
-
-
-def test_cpu_time_is_an_estimate_under_its_own_key_and_the_package_counter_a_measurement(
-    packages: Path, tmp_path: Path
-) -> None:
-    before_s = time.process_time()
-    with EnergyMeter(interval_s=0.02, **P0, journal_path=tmp_path / "journal.jsonl") as meter:
-        burn(0.2)
-        packages.write_text("33000000")  # from 262,140 J through 262,143 J to 33 J
-        assert 0 < meter.so_far_kwh() <= 1  # type: ignore[operator]
-    metrics, used_s = meter.summary(), time.process_time() - before_s
-    assert metrics["energy/cpu_estimate_kwh"] == pytest.approx(used_s / 3600 * 0.004, rel=0.1)
-    assert metrics["energy/cpu_package_kwh"] == pytest.approx(36 / 3.6e6)
-    assert [metrics[f"energy/{x}_kwh"] for x in ("eq4", "counter", "integrated")] == [None] * 3
-    assert 0 < metrics["energy/overhead_s"] < 0.1  # type: ignore[operator]
-    assert meter.summary_labels() == [
-        "energy estimated from CPU time",
-        "energy/cpu_package_kwh: whole package, all processes",
-    ]
-    assert read_journal(tmp_path / "journal.jsonl") == metrics
-
-
-def test_the_packages_stand_beside_a_gpu_too(gpu: Callable[..., Scripted], packages: Path) -> None:
-    gpu()
-    with meter_of_gpu() as meter:
-        packages.write_text("262141000000")
-    assert meter.summary()["energy/cpu_package_kwh"] == pytest.approx(1 / 3.6e6)
-
-
-def test_an_unwritable_journal_costs_a_warning_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "file").write_text("")
-    with EnergyMeter(interval_s=0.01, **P0, journal_path=tmp_path / "file" / "journal.jsonl") as meter:
-        burn(0.05)
-    assert meter.summary()["energy/cpu_estimate_kwh"] is not None
-    assert "journal not written" in caplog.text
-
-
 @pytest.mark.parametrize(
     "changes",
     [{"interval_s": 0}, {"p0_kw": -0.25}, {"cpu_p0_kw": 0.0}, {"p0_kw": math.nan}, {"carbon_g_per_kwh": -1}],
@@ -267,24 +221,3 @@ def test_an_unwritable_journal_costs_a_warning_only(tmp_path: Path, caplog: pyte
 def test_settings_that_make_no_sense_are_named(changes: dict[str, float]) -> None:
     with pytest.raises(InputError, match=next(iter(changes))):
         EnergyMeter(**({"interval_s": 60, **P0} | changes))
-
-
-# ------------------------------------------------------------------------------------------------------ killed runs
-
-
-@pytest.mark.parametrize(("interval_s", "missing"), [(0.02, False), (60, True)])
-def test_a_killed_run_leaves_its_energy_or_says_that_it_is_missing(
-    tmp_path: Path, interval_s: float, missing: bool
-) -> None:
-    path = tmp_path / "journal.jsonl"
-    run = os.fork()
-    if run == 0:
-        try:
-            EnergyMeter(interval_s=interval_s, **P0, journal_path=path).start()
-            burn(0.3)
-            os.kill(os.getpid(), signal.SIGKILL)
-        finally:
-            os._exit(1)
-    assert os.waitpid(run, 0)[1] == signal.SIGKILL
-    assert (read_journal(path)["energy/cpu_estimate_kwh"] is None) == missing
-    assert any(f"not closed: up to {interval_s:g} s" in label for label in journal_labels(path))
