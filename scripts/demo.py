@@ -57,12 +57,14 @@ def energy_kwh(metrics: Mapping[str, Any]) -> float:
     return metrics["energy/cpu_estimate_kwh"] if measured is None else measured
 
 
-def row(name: str, metrics: Mapping[str, Any]) -> str:
+def table_row(name: str, record: Record) -> str:
     """One method's line of the table."""
+    metrics: Mapping[str, Any] = record.metrics
     peak = metrics.get("memory/train_peak_gib", metrics.get("memory/train_resident_gib"))
     return (
-        f"{name:<14}{metrics['params/trainable']:>12,}{metrics['test/score']:>10.1f}{1e3 * energy_kwh(metrics):>12.3f}"
-        f"{peak:>10.2f}{metrics['memory/saved_gib'] * 1024:>14.1f}{metrics['time/train_s']:>10.0f}"
+        f"{name:<14}{metrics['params/trainable']:>12,}{record.epochs:>8}{metrics['test/score']:>10.1f}"
+        f"{1e3 * energy_kwh(metrics):>12.3f}{peak:>10.2f}{metrics['memory/saved_gib'] * 1024:>14.1f}"
+        f"{metrics['time/train_s']:>10.0f}"
     )
 
 
@@ -71,7 +73,7 @@ def table_text(records: dict[str, Record]) -> str:
     read: Mapping[str, Any] = records["read"].metrics
     full: Mapping[str, Any] = records["full"].metrics
     gpu = read["energy/eq4_kwh"] is not None
-    heading = f"{'method':<14}{'trainable':>12}{'accuracy':>10}{'energy Wh':>12}{'peak GiB':>10}"
+    heading = f"{'method':<14}{'trainable':>12}{'epochs':>8}{'accuracy':>10}{'energy Wh':>12}{'peak GiB':>10}"
     heading += f"{'backward MiB':>14}{'time s':>10}"
     saved = read["memory/saved_gib"] / full["memory/saved_gib"]
     return "\n".join(
@@ -80,9 +82,10 @@ def table_text(records: dict[str, Record]) -> str:
             f"Synthetic MNLI, MiniLM, {records['read'].data_info.sizes['train']:,} training examples, one seed, "
             f"{records['read'].hardware.name}",
             heading,
-            *(row(name, record.metrics) for name, record in records.items()),
-            f"{'majority class':<14}{'':>12}{read['test/majority']:>10.1f}",
-            f"READ over full: {read['params/trainable'] / full['params/trainable']:.3f} of the trainable parameters, "
+            *(table_row(name, record) for name, record in records.items()),
+            f"{'majority class':<14}{'':>20}{read['test/majority']:>10.1f}",
+            f"READ ({records['read'].epochs} epochs) over full ({records['full'].epochs} epochs): "
+            f"{read['params/trainable'] / full['params/trainable']:.3f} of the trainable parameters, "
             f"{energy_kwh(read) / energy_kwh(full):.2f} of the energy, {saved:.2f} of the bytes kept for backward, "
             f"{read['time/train_s'] / full['time/train_s']:.2f} of the time, "
             f"{read['time/step_s'] / full['time/step_s']:.2f} of the time a step",
@@ -99,7 +102,9 @@ def draw_picture(records: dict[str, Record], path: Path) -> None:
         metrics: Mapping[str, Any] = record.metrics
         wh = 1e3 * energy_kwh(metrics)
         axes.plot(wh, metrics["test/score"], MARKERS[name], color="black", markersize=9)
-        axes.annotate(name, (wh, metrics["test/score"]), xytext=(8, -3), textcoords="offset points")
+        axes.annotate(
+            f"{name}, {record.epochs} epochs", (wh, metrics["test/score"]), xytext=(8, -3), textcoords="offset points"
+        )
     majority = records["read"].metrics["test/majority"]
     axes.axhline(majority or 0.0, color="grey", linestyle=":", label="majority class")
     axes.set(xlabel="training energy (Wh, estimated)", ylabel="test accuracy", title="Synthetic MNLI, MiniLM, one seed")

@@ -29,6 +29,22 @@ class MissingCell(LookupError):
 
 
 @dataclass(frozen=True)
+class Number:
+    """A cell's number and what must be said with it.
+
+    Args:
+        label: what kind of number it is (`planned`, a GPU's model), empty where nothing needs saying.
+        trained: of an energy, the method and the epochs it was trained (`READ 8`), where that is known.
+        runs: the runs that it comes from.
+    """
+
+    value: float
+    label: str = ""
+    trained: str = ""
+    runs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Cells:
     """Numbers by table, row and column; remembers which of them a claim asked for.
 
@@ -37,15 +53,13 @@ class Cells:
 
     Args:
         title: the source of the numbers.
-        numbers: each number with its label (`planned`, a GPU's model), which is empty where none is needed.
-        runs: the runs that a number comes from.
+        numbers: each number with its labels and runs.
         kind: which of Table 1's averages `average` gives: `avg`, the mean of the columns, or `avg_printed`.
         asked: every cell asked for so far.
     """
 
     title: str
-    numbers: Mapping[Name, tuple[float, str]]
-    runs: Mapping[Name, tuple[str, ...]] = field(default_factory=dict)
+    numbers: Mapping[Name, Number]
     kind: str = "avg"
     asked: list[Name] = field(default_factory=list)
 
@@ -54,7 +68,7 @@ class Cells:
         self.asked.append((table, row, column))
         if (table, row, column) not in self.numbers:
             raise MissingCell(f"{table}, {row}, {column}")
-        return self.numbers[table, row, column][0]
+        return self.numbers[table, row, column].value
 
     def average(self, row: str, table: str = "table1") -> float:
         """The average score over the tasks, of the kind that is being judged."""
@@ -104,14 +118,17 @@ class Cells:
         """The number of the backbone's own parameters, as the paper counts them."""
         return self.cell("size", size, "size")
 
-    def labels(self) -> list[str]:
-        """The labels of the cells asked for."""
-        found = {self.numbers[name][1] for name in self.asked if name in self.numbers}
-        return sorted(found - {""})
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the cells asked for, then the epochs that their methods were trained."""
+        found = [self.numbers[name] for name in self.asked if name in self.numbers]
+        trained = ", ".join(dict.fromkeys(number.trained for number in found if number.trained))
+        labels = sorted({number.label for number in found} - {""})
+        return (*labels, f"epochs: {trained}") if trained else tuple(labels)
 
     def sources(self) -> tuple[str, ...]:
         """The runs of the cells asked for."""
-        return tuple(dict.fromkeys(run for name in self.asked for run in self.runs.get(name, ())))
+        found = [self.numbers[name].runs for name in self.asked if name in self.numbers]
+        return tuple(dict.fromkeys(run for runs in found for run in runs))
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from read_repro import paper
-from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED
-from read_repro.paper.claim import Cells, Name
+from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED, method_name
+from read_repro.paper.claim import Cells, Name, Number
 from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
@@ -14,25 +14,23 @@ from read_repro.tables.score_tables import trainable_percent
 
 def paper_cells() -> Cells:
     """Every cell of the paper's tables, and the parameter counts its percentages come to."""
-    numbers: dict[Name, tuple[float, str]] = {}
+    numbers: dict[Name, Number] = {}
     for table, rows in (("table1", paper.table1()), ("table2", paper.table2())):
         for (backbone, method), columns in rows.items():
-            numbers |= {(table, row_name(method, backbone), key): (value, "") for key, value in columns.items()}
+            numbers |= {(table, row_name(method, backbone), key): Number(value) for key, value in columns.items()}
             count = (paper.untied_count(backbone) or 0) * columns["trainable_params_pct"] / 100
-            numbers[table, row_name(method, backbone), "trainable"] = (count, "")
+            numbers[table, row_name(method, backbone), "trainable"] = Number(count)
     for (backbone, method), columns in paper.table3().items():
-        numbers["inference", short(backbone), method] = (columns["inference_gib"], "")
+        numbers["inference", short(backbone), method] = Number(columns["inference_gib"])
     return Cells("the paper's tables", numbers | _sizes())
 
 
 def our_cells(store: Store, block: Block) -> Cells:
     """The cells of one block; the paper's block also has the planner's and the reference GPU's for T5."""
-    found: dict[Name, tuple[Stat, str]] = dict(_block_cells(store, block))
+    found = dict(_block_cells(store, block))
     found |= dict(_t5_cells(store) if block.backbone in BACKBONES else _own_memory(store, block))
-    have = {name: (stat, label) for name, (stat, label) in found.items() if stat.mean is not None}
-    numbers = {name: (float(stat.mean or 0), label) for name, (stat, label) in have.items()}
-    sizes = _sizes() if block.backbone in BACKBONES else {}
-    return Cells(block.label, numbers | sizes, {name: stat.runs for name, (stat, _) in have.items()})
+    numbers = {name: number for name, number in found.items() if number is not None}
+    return Cells(block.label, numbers | (_sizes() if block.backbone in BACKBONES else {}))
 
 
 def row_name(method: str, backbone: str) -> str:
@@ -46,35 +44,40 @@ def short(backbone: str) -> str:
     return backbone.removeprefix("t5-")
 
 
-def _sizes() -> dict[Name, tuple[float, str]]:
-    return {("size", short(b), "size"): (float(paper.untied_count(b) or 0), "") for b in BACKBONES}
+def _sizes() -> dict[Name, Number]:
+    return {("size", short(b), "size"): Number(float(paper.untied_count(b) or 0)) for b in BACKBONES}
 
 
-def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+def _number(stat: Stat, label: str = "", trained: str = "") -> Number | None:
+    """A number of ours; one that was not measured, or not on every task that it should cover, is none."""
+    return Number(float(stat.mean), label, trained, stat.runs) if stat.mean is not None and stat.whole else None
+
+
+def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, Number | None]]:
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
         larger = block._replace(backbone=LARGER[block.backbone])
         methods += [m for m in methods_of(store, larger).values() if m.variant in ("read", UNROLLED)]
     for method in methods:
         row = row_name(method.variant, method.block.backbone)
-        average = method.average()
         percent = trainable_percent(store, method)
         for table in ("table1", "table2"):
-            yield (table, row, "trainable_params_pct"), (percent, "")
-            yield (table, row, "trainable"), (_counted(method, percent), "")
-            yield (table, row, "avg"), (average if average.whole else Stat(), "")
-            yield from (((table, row, task), (method.score(task), "")) for task in TASKS)
+            yield (table, row, "trainable_params_pct"), _number(percent)
+            yield (table, row, "trainable"), _number(_counted(method, percent))
+            yield (table, row, "avg"), _number(method.average())
+            yield from (((table, row, task), _number(method.score(task))) for task in TASKS)
         yield from _energies(method, row)
 
 
-def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, tuple[Stat, str]]]:
-    """Energies by Eq. (4), or on a CPU the estimate, labelled."""
+def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, Number | None]]:
+    """Energies by Eq. (4), or on a CPU the estimate, labelled; each with the epochs of its runs."""
     metric, kind = method.block.energy
     label = kind if method.block.device == "CPU" else ""
-    total = method.total(metric)
-    yield ("table1", row, "energy_kwh"), (total if total.whole else Stat(), label)
+    epochs = method.mean_cost("epochs").mean
+    trained = "" if epochs is None else f"{method_name(method.variant, method.block.backbone)} {epochs:.3g}"
+    yield ("table1", row, "energy_kwh"), _number(method.total(metric), label, trained)
     for task in TASKS:
-        yield ("task_energy", row, task), (method.cost(task, metric), label)
+        yield ("task_energy", row, task), _number(method.cost(task, metric), label, trained)
 
 
 def _counted(method: MethodRows, percent: Stat) -> Stat:
@@ -84,7 +87,7 @@ def _counted(method: MethodRows, percent: Stat) -> Stat:
     return Stat(percent.mean * count / 100, runs=percent.runs) if percent.mean is not None and count else Stat()
 
 
-def _t5_cells(store: Store) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+def _t5_cells(store: Store) -> Iterator[tuple[Name, Number | None]]:
     gpu = next(iter(gpus(store)), "")
     measured = {
         "gpu_memory": "memory/train_peak_gib", "latency": "time/latency_s", "step_energy": "eq4_per_kilostep_kwh"
@@ -92,15 +95,15 @@ def _t5_cells(store: Store) -> Iterator[tuple[Name, tuple[Stat, str]]]:
     for backbone in BACKBONES:
         for method in METHODS:
             train, infer = (planned_row(store, backbone, method, phase) for phase in ("train", "infer"))
-            yield ("memory", short(backbone), method), (stat_of(train, "memory/train_peak_gib"), "planned")
-            yield ("trainable", short(backbone), method), (stat_of(train, "params/trainable"), "")
-            yield ("inference", short(backbone), method), (stat_of(infer, "memory/inference_gib"), "planned")
+            yield ("memory", short(backbone), method), _number(stat_of(train, "memory/train_peak_gib"), "planned")
+            yield ("trainable", short(backbone), method), _number(stat_of(train, "params/trainable"))
+            yield ("inference", short(backbone), method), _number(stat_of(infer, "memory/inference_gib"), "planned")
             row = reference_row(store, gpu, backbone, method)
             for table, metric in measured.items():
-                yield (table, short(backbone), method), (stat_of(row, metric), f"{gpu}, random weights")
+                yield (table, short(backbone), method), _number(stat_of(row, metric), f"{gpu}, random weights")
 
 
-def _own_memory(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat, str]]]:
+def _own_memory(store: Store, block: Block) -> Iterator[tuple[Name, Number | None]]:
     """Another backbone's own memory and latency stand where the claims say T5-base.
 
     On a CPU the inference memory is not among them: what a process that has trained still grows by says nothing.
@@ -110,6 +113,5 @@ def _own_memory(store: Store, block: Block) -> Iterator[tuple[Name, tuple[Stat, 
     metrics |= {} if cpu else {"inference": "memory/inference_gib"}
     for name, method in methods_of(store, block).items():
         for table, metric in metrics.items():
-            stat = method.mean_cost(metric)
             label = "CPU, resident" if cpu and table != "latency" else block.device
-            yield (table, "base", name), (stat if stat.whole else Stat(), label)
+            yield (table, "base", name), _number(method.mean_cost(metric), label)

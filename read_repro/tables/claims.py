@@ -41,7 +41,7 @@ def judge(claim: Claim, cells: Cells, average: str = "avg") -> Verdict:
         value = claim.value(cells)
     except (MissingCell, ZeroDivisionError):
         return Verdict()
-    return Verdict(value, bool(claim.holds(value)), tuple(cells.labels()), cells.sources())
+    return Verdict(value, bool(claim.holds(value)), cells.labels(), cells.sources())
 
 
 def claims_table(store: Store, printed: Cells | None = None) -> list[Table]:
@@ -57,6 +57,8 @@ def claims_table(store: Store, printed: Cells | None = None) -> list[Table]:
     notes = (
         "`reaches`: at least that, to within one point. The formulas are the functions of `paper/claims_*.py`; "
         "`claim.py` beside them says what their names stand for.",
+        "Where a claim compares energies, the epochs are those that our runs of each method were trained, on average "
+        "over tasks and seeds; the paper says only `up to 30`, with early stopping.",
         "Other backbones stand where the sentence says T5-base: a check of direction, not of the number.",
     )
     return [Table("Claims of the paper", tuple(Column(title) for title in titles), tuple(rows), (), notes)]

@@ -26,6 +26,7 @@ def derived_metrics(record: Record) -> dict[str, float | None]:
         "init_h": _scaled(metrics.get("init/time_s"), 1 / 3600),
         "sum_h": _scaled(sums["sum/time/train_s"], 1 / 3600),
         "latency_ms": _scaled(metrics.get("time/latency_s"), 1000),
+        "epochs": record.epochs,
         "best_epoch": record.best_epoch,
         "to_best_kwh": energy_to_best(record.history, _energy_before(metrics)),
     }

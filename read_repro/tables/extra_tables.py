@@ -1,27 +1,13 @@
-"""What the paper's reviewers asked for and its tables do not hold: costs, LST beside READ, splits, the choices made."""
+"""What the paper's reviewers asked for and its tables do not hold: LST beside READ, splits, the choices made."""
 
 import math
 
 from read_repro.paper import BACKBONES, TASK_NAMES, method_name, table3
-from read_repro.tables.aggregate import MethodRows, RunRow, Stat, hardware_names, methods_of, over_seeds, task_order
-from read_repro.tables.blocks import Block
+from read_repro.tables.aggregate import MethodRows, RunRow, Stat, methods_of, over_seeds, task_order
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
-from read_repro.tables.missing import missing_runs
 from read_repro.tables.table import DASH, Cell, Column, Table, embolden, number, text
 
-CPU_MEMORY = {
-    "memory/train_resident_gib": Column("peak training memory, resident (GiB)", ".3g", "min"),
-    "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
-}
-GPU_MEMORY = {
-    "memory/train_peak_gib": Column("peak training memory (GiB)", ".3g", "min"),
-    "memory/saved_gib": Column("saved for backward (GiB)", ".3g", "min"),
-    "memory/inference_gib": Column("inference memory (GiB)", ".3g", "min"),
-}
-COUNTER = Column("both, hardware counter (kWh)", ".3g", "min")
-RATE = Column("examples a second", ".3g", "max", seeds=True)
-EPOCHS = Column("epochs to the best", ".1f", "min", seeds=True)
 QUANTITIES = {
     "memory/train_peak_gib": "peak training memory (GiB)",
     "memory/train_resident_gib": "training memory, resident (GiB)",
@@ -29,64 +15,6 @@ QUANTITIES = {
     "memory/inference_gib": "inference memory (GiB)",
     "time/latency_s": "inference (s an example)",
 }
-LATENCY = Column("inference (ms an example)", ".3g", "min", seeds=True)
-COSTS_NOTES = (
-    "Times and energies: sums over tasks of means over seeds; the others: means over both. One hardware only.",
-    "Initialisation is what a method does before training, LST's pruning; a dash where there is none. Both: the sum, "
-    "which Table 1, the claims and the figures use.",
-)
-CPU_NOTES = ("Inference memory is not measured on a CPU: in a process that has trained, freed memory hides it.",)
-
-
-def costs(store: Store) -> list[Table]:
-    """Time, speed, epochs and memory of the chosen runs: a table a block and hardware, none mixes two."""
-    return [_costs(store, block, name) for block in store.blocks for name in hardware_names(store, block) or [""]]
-
-
-def _costs(store: Store, block: Block, hardware: str) -> Table:
-    measured = _cost_columns(block)
-    columns = (Column("method"), *(column for _, column, _ in measured))
-    rows, numbered = [], []
-    for method in methods_of(store, block, hardware or None).values():
-        note = missing_runs(method)
-        numbered += [note] if note else []
-        mark = len(numbered) if note else None
-        rows.append((text(method_name(method.variant)), *(_cost(method, *one, mark) for one in measured)))
-    title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
-    return Table(
-        title,
-        columns,
-        tuple(embolden(rows, columns)),
-        tuple(numbered),
-        COSTS_NOTES + (CPU_NOTES if block.device == "CPU" else ()),
-    )
-
-
-def _cost_columns(block: Block) -> list[tuple[str, Column, bool]]:
-    """The metric and the column of each cost, and whether it is summed over tasks; others are means over them."""
-    cpu = block.device == "CPU"
-    metric, kind = block.energy
-    energy = metric.removeprefix("sum/")
-    return [
-        ("train_h", Column("training (h)", ".3g", seeds=True), True),
-        ("init_h", Column("initialisation (h)", ".3g"), True),
-        ("sum_h", Column("both (h)", ".3g", "min", seeds=True), True),
-        (energy, Column(f"training, {kind} (kWh)", ".3g", seeds=True), True),
-        (f"init/{energy}", Column(f"initialisation, {kind} (kWh)", ".3g"), True),
-        (metric, Column(f"both, {kind} (kWh)", ".3g", "min", seeds=True), True),
-        ("to_best_kwh", Column(f"energy to 99% of the best, {kind} (kWh)", ".3g", "min", seeds=True), True),
-        *([] if cpu else [("sum/energy/counter_kwh", COUNTER, True)]),
-        ("time/examples_per_s", RATE, False),
-        ("best_epoch", EPOCHS, False),
-        ("latency_ms", LATENCY, False),
-        *((metric, column, False) for metric, column in (CPU_MEMORY if cpu else GPU_MEMORY).items()),
-    ]
-
-
-def _cost(method: MethodRows, metric: str, column: Column, summed: bool, mark: int | None) -> Cell:
-    stat = method.total(metric) if summed else method.mean_cost(metric)
-    absent = metric.startswith("init") and stat.mean is None  # most methods have nothing to initialise
-    return number(stat, column, None if stat.whole or absent else mark)
 
 
 def lst_against_read(store: Store) -> list[Table]:

@@ -16,6 +16,7 @@ from read_repro.tables.table import Cell, Column, Table, embolden, number, print
 ROW = (Column("method"), Column("source"))
 COLUMNS = {  # by the names that the paper's own numbers have, where it prints them
     "trainable_params_pct": Column("trainable (%)", ".3g", "min"),
+    "epochs": Column("epochs", ".3g"),
     "power_kw": Column("power (kW)", ".3g", "min"),
     "energy_kwh": Column("energy (kWh)", ".3g", "min", seeds=True),
     "search_kwh": Column("search energy (kWh)", ".3g"),
@@ -37,6 +38,10 @@ OVER = (
     "Averages and sums go over the tasks that have a column here; runs on other tasks than the paper's seven stand in "
     "a table of their own (`other tasks`), with its own averages and sums."
 )
+EPOCHS_NOTE = (
+    "Epochs: as many as the runs behind the energy were trained, on average over tasks and seeds; an energy beside "
+    "another's is also that of more or fewer epochs."
+)
 Columns = Mapping[str, Column]  # by the key of what a column shows
 
 
@@ -46,7 +51,7 @@ def table_1(store: Store) -> list[Table]:
 
 
 def _table_1(store: Store, block: Block) -> Table:
-    costs = ("trainable_params_pct", *MEASURED, *(ESTIMATED if block.device == "CPU" else ()))
+    costs = ("trainable_params_pct", "epochs", *MEASURED, *(ESTIMATED if block.device == "CPU" else ()))
     columns = {key: COLUMNS[key] for key in costs} | _score_columns(store, block)
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
@@ -114,6 +119,7 @@ def _beside(
 
 def _our_row(store: Store, method: MethodRows, columns: Columns, mark: int | None) -> tuple[Cell, ...]:
     stats = {"trainable_params_pct": trainable_percent(store, method), "avg": method.average()}
+    stats["epochs"] = method.mean_cost("epochs")
     for (power, energy, search), kind in ((MEASURED, "eq4"), (ESTIMATED, "cpu_estimate")):
         metric = f"sum/energy/{kind}_kwh"
         stats |= {power: method.power(metric), energy: method.total(metric), search: method.searched(metric)}
@@ -163,6 +169,7 @@ def _notes(block: Block) -> tuple[str, ...]:
         "Energy: Eq. (4), summed over tasks of the mean over seeds of the final runs, to their early stop. Power: that "
         "over the same runs' hours. Search energy: every run of the search, the chosen one's among them. All of them "
         "count the initialisation before training (LST's pruning) too; the costs show both apart.",
+        EPOCHS_NOTE,
         "Trainable (%): on T5 of the count with lm_head apart from the embedding; without a run, the planner's count.",
     ]
     if not block.other_tasks:

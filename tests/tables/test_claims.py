@@ -4,13 +4,15 @@ import csv
 import shutil
 
 import pytest
-from store_factory import fill
+from store_factory import fill, run_record, write_run
 
 from read_repro import paper
 from read_repro.paper.claim import decreasing, reaches
 from read_repro.tables.claim_cells import our_cells, paper_cells
 from read_repro.tables.claims import CLAIMS, FAILS, HOLDS, NO_TABLE, claims_table, judge
+from read_repro.tables.cost_tables import costs
 from read_repro.tables.load import read_store
+from read_repro.tables.score_tables import table_1
 
 
 def verdicts(store, cells=None):
@@ -73,7 +75,30 @@ def test_ours_are_judged_and_labelled(tmp_path):
     assert found.runs == ("planned/t5-base/read", "planned/t5-base/full")
     energy = next(claim for claim in CLAIMS if "84% reduction" in claim.says)
     cpu = next(block for block in store.blocks if block.device == "CPU")
-    assert judge(energy, our_cells(store, cpu)).labels == ("CPU estimate",)
+    assert judge(energy, our_cells(store, cpu)).labels[0] == "CPU estimate"
+
+
+def test_a_claim_on_energy_states_the_epochs_of_both_sides(tmp_path):
+    for task, read, full in (("cola", 8, 2), ("mrpc", 7, 3)):
+        write_run(tmp_path, run_record(task, "read", energy_kwh=0.01) | {"epochs": read})
+        write_run(tmp_path, run_record(task, "full", energy_kwh=0.02) | {"epochs": full})
+    store = read_store(tmp_path)
+    energy = next(claim for claim in CLAIMS if "84% reduction" in claim.says)
+    assert judge(energy, our_cells(store, store.blocks[1])).labels == (
+        "CPU estimate",
+        "epochs: READ 7.5, Full-tuning 2.5",
+    )
+    quality = next(claim for claim in CLAIMS if "retaining high" in claim.says)
+    assert judge(quality, our_cells(store, store.blocks[1])).labels == ()
+    shown = {row[1].text: row[7].text for row in claims_table(store)[0].rows}
+    assert shown[energy.says] == "50.0% (CPU estimate; epochs: READ 7.5, Full-tuning 2.5)"
+    table = next(table for table in table_1(store) if "minilm" in table.title)
+    column = [column.title for column in table.columns].index("epochs")
+    assert [row[column].text for row in table.rows if row[0].text == "READ"] == ["7.5", "–"]
+    table = next(table for table in costs(store) if "minilm" in table.title)
+    column = [column.title for column in table.columns].index("epochs trained")
+    assert [row[column].text for row in table.rows if row[0].text == "Full-tuning"] == ["2.5"]
+    assert any("more or fewer epochs" in note for note in table.notes)
 
 
 def test_a_partial_average_or_sum_is_no_cell(tmp_path):

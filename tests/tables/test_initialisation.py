@@ -6,8 +6,8 @@ from store_factory import GPU, run_record, write_run
 from read_repro.figures.content import figure_1, figure_2
 from read_repro.tables.claim_cells import our_cells
 from read_repro.tables.claims import CLAIMS, judge
+from read_repro.tables.cost_tables import costs
 from read_repro.tables.derived import derived_metrics
-from read_repro.tables.extra_tables import costs
 from read_repro.tables.load import read_store
 from read_repro.tables.score_tables import table_1
 from read_repro.tables.table import DASH

@@ -16,8 +16,9 @@ from read_repro.tables.aggregate import methods_of
 from read_repro.tables.build import all_tables
 from read_repro.tables.claim_cells import our_cells
 from read_repro.tables.claims import claims_table
+from read_repro.tables.cost_tables import costs
 from read_repro.tables.device_tables import table_3
-from read_repro.tables.extra_tables import costs, lst_against_read
+from read_repro.tables.extra_tables import lst_against_read
 from read_repro.tables.load import read_store
 from read_repro.tables.score_tables import PAPER_SOURCE, table_1, table_2
 from read_repro.tables.table import DASH, latex, markdown, write

@@ -1,0 +1,87 @@
+"""What the chosen runs cost, method by method: time, energy, epochs and memory, on one hardware a table."""
+
+from typing import NamedTuple
+
+from read_repro.paper import method_name
+from read_repro.tables.aggregate import MethodRows, hardware_names, methods_of
+from read_repro.tables.blocks import Block
+from read_repro.tables.load import Store
+from read_repro.tables.missing import missing_runs
+from read_repro.tables.score_tables import EPOCHS_NOTE
+from read_repro.tables.table import Cell, Column, Table, embolden, number, text
+
+NOTES = (
+    "Times and energies: sums over tasks of means over seeds; the others: means over both. One hardware only.",
+    "Initialisation is what a method does before training, LST's pruning; a dash where there is none. Both: the sum, "
+    "which Table 1, the claims and the figures use.",
+    EPOCHS_NOTE,
+)
+CPU_NOTE = "Inference memory is not measured on a CPU: in a process that has trained, freed memory hides it."
+
+
+class Cost(NamedTuple):
+    """A column: its metric by the name of the row's key, and whether tasks are summed or averaged."""
+
+    metric: str
+    column: Column
+    summed: bool = False
+
+
+def costs(store: Store) -> list[Table]:
+    """Time, energy, epochs and memory of the chosen runs: a table a block and hardware, none mixes two."""
+    return [_costs(store, block, name) for block in store.blocks for name in hardware_names(store, block) or [""]]
+
+
+def _costs(store: Store, block: Block, hardware: str) -> Table:
+    shown = _shown(block)
+    columns = (Column("method"), *(cost.column for cost in shown))
+    rows, numbered = [], []
+    for method in methods_of(store, block, hardware or None).values():
+        note = missing_runs(method)
+        numbered += [note] if note else []
+        mark = len(numbered) if note else None
+        rows.append((text(method_name(method.variant)), *(_cell(method, cost, mark) for cost in shown)))
+    title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
+    notes = (*NOTES, CPU_NOTE) if block.device == "CPU" else NOTES
+    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), notes)
+
+
+def _shown(block: Block) -> list[Cost]:
+    metric, kind = block.energy
+    energy = metric.removeprefix("sum/")
+    return [
+        Cost("train_h", Column("training (h)", ".3g", seeds=True), summed=True),
+        Cost("init_h", Column("initialisation (h)", ".3g"), summed=True),
+        Cost("sum_h", Column("both (h)", ".3g", "min", seeds=True), summed=True),
+        Cost(energy, Column(f"training, {kind} (kWh)", ".3g", seeds=True), summed=True),
+        Cost(f"init/{energy}", Column(f"initialisation, {kind} (kWh)", ".3g"), summed=True),
+        Cost(metric, Column(f"both, {kind} (kWh)", ".3g", "min", seeds=True), summed=True),
+        Cost("to_best_kwh", Column(f"energy to 99% of the best, {kind} (kWh)", ".3g", "min", seeds=True), summed=True),
+        Cost("epochs", Column("epochs trained", ".3g")),
+        Cost("best_epoch", Column("epochs to the best", ".1f", "min", seeds=True)),
+        Cost("time/examples_per_s", Column("examples a second", ".3g", "max", seeds=True)),
+        Cost("latency_ms", Column("inference (ms an example)", ".3g", "min", seeds=True)),
+        *(_on_cpu() if block.device == "CPU" else _on_gpu()),
+    ]
+
+
+def _on_cpu() -> list[Cost]:
+    return [
+        Cost("memory/train_resident_gib", Column("peak training memory, resident (GiB)", ".3g", "min")),
+        Cost("memory/saved_gib", Column("saved for backward (GiB)", ".3g", "min")),
+    ]
+
+
+def _on_gpu() -> list[Cost]:
+    return [
+        Cost("memory/train_peak_gib", Column("peak training memory (GiB)", ".3g", "min")),
+        Cost("memory/saved_gib", Column("saved for backward (GiB)", ".3g", "min")),
+        Cost("memory/inference_gib", Column("inference memory (GiB)", ".3g", "min")),
+        Cost("sum/energy/counter_kwh", Column("both, hardware counter (kWh)", ".3g", "min"), summed=True),
+    ]
+
+
+def _cell(method: MethodRows, cost: Cost, mark: int | None) -> Cell:
+    stat = method.total(cost.metric) if cost.summed else method.mean_cost(cost.metric)
+    nothing = cost.metric.startswith("init") and stat.mean is None  # most methods have nothing to initialise
+    return number(stat, cost.column, None if stat.whole or nothing else mark)
