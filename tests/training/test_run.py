@@ -164,6 +164,11 @@ def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path)
     assert not any(label.startswith("earlier tries") for label in again.labels)
 
 
+def test_a_grid_without_carbon_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"energy\.carbon_g_per_kwh=0: a number above 0"):
+        check(composed("method=read", "task=cola", f"data.path={tmp_path}", "energy.carbon_g_per_kwh=0"), tmp_path)
+
+
 def test_a_try_killed_before_its_first_interval_ended_is_a_dash_and_a_label_in_the_record(
     glue: Path, tmp_path: Path
 ) -> None:
