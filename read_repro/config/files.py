@@ -3,8 +3,11 @@
 For what needs no run: counting parameters, planning memory, listing tasks, and machines on which Hydra is not.
 """
 
+import ast
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,15 @@ def construct_shipped(node: Mapping[str, Any], *args: Any) -> Any:
     module, _, name = node["_target_"].rpartition(".")
     keywords = {key: value for key, value in node.items() if key != "_target_"}
     return getattr(import_module(module), name)(*args, **keywords)
+
+
+@cache
+def method_version(target: str) -> int:
+    """``VERSION`` of the module of a method's class, 1 where it has none; read from the file, so without torch."""
+    spec = find_spec(target.rpartition(".")[0])
+    if spec is None or spec.origin is None:
+        return 1
+    for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "VERSION":
+            return int(ast.literal_eval(node.value))
+    return 1

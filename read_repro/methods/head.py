@@ -5,6 +5,8 @@ from read_repro.backbones.frozen_pass import Keep
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 
+VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
+
 
 class Head(Method):
     """Train the task head alone. On T5, which answers in words, there is none: refused."""

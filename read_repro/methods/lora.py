@@ -19,6 +19,8 @@ from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
 from read_repro.methods.module_patterns import matching, one_pattern, train_biases
 
+VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
+
 RELATIVE_POSITIONS = "relative_attention_bias.weight"
 
 

@@ -21,6 +21,8 @@ from read_repro.backbones.backbone import Backbone, Batch
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 
+VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
+
 
 class Prompt(Method):
     """Train vectors before the encoder's input.

@@ -1,39 +1,42 @@
 """What a run is called: its folder is a function of its choices, never of the clock."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-# What changes neither the numbers a run aims at nor the data and weights, which the record holds by fingerprint.
-NOT_A_SETTING = {
-    "seed", "results_dir", "force", "dry_run", "stage", "grid", "energy", "logger", "sweep", "experiment",
-    "cache.path", "cache.budget_gb",
-    "data.path", "data.source", "data.eval_batch_size", "backbone.path", "backbone.name",
-    "trainer.threads", "trainer.progress_bar", "trainer.accelerator",
+from read_repro.foreign import plain_name
+from read_repro.records.fingerprint import scientific
+
+# Keys that a name shows without their section. The list is closed: a key added later shows its section, so that no name
+# that there is changes its meaning, and no two keys share one.
+SHORT = {
+    key.rpartition(".")[2]: key
+    for key in (
+        "data.batch_size", "data.max_source_tokens", "data.targets", "data.train_limit",
+        "optim.lr", "optim.warmup", "optim.weight_decay",
+        "trainer.accumulate_grad_batches", "trainer.gradient_clip", "trainer.max_epochs", "trainer.patience",
+        "trainer.precision", "energy.cpu_p0_kw", "energy.p0_kw",
+    )
 }  # fmt: skip
+LONGEST = 200  # bytes of a folder's name; file systems allow 255
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
+def short(key: str) -> str:
+    """A configuration key as names show it: ``optim.lr`` is ``lr``, ``method.hidden`` is ``hidden``.
+
+    A method's own keys go without their section, but for those whose short name another section's key has.
+    """
+    section, _, leaf = key.rpartition(".")
+    own = section == "method" and leaf not in SHORT
+    return leaf if own or SHORT.get(leaf) == key else key.removeprefix("backbone.")
 
 
 def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of ``config`` that differ from the config files, by their last name where that is unique."""
-    ours, theirs = flatten(config), flatten(files)
-    differs = {key: value for key, value in ours.items() if key not in theirs or theirs[key] != value}
-    kept = {
-        key: value
-        for key, value in differs.items()
-        if key not in NOT_A_SETTING and key.split(".")[0] not in NOT_A_SETTING
-    }
-    leaves = [key.rsplit(".", 1)[-1] for key in kept]
-    short = {key: leaf if leaves.count(leaf) == 1 else key for key, leaf in zip(kept, leaves, strict=True)}
-    return {short[key]: kept[key] for key in sorted(kept, key=lambda key: short[key])}
+    """The scientific values of ``config`` that differ from the config files, by their short names."""
+    ours, theirs = scientific(config), scientific(files)
+    differs = {key for key, value in ours.items() if key not in theirs or theirs[key] != value} - {"seed"}
+    return {short(key): ours[key] for key in sorted(differs, key=short)}
 
 
 def identity(config: Mapping[str, Any], files: Mapping[str, Any], *, method: str) -> dict[str, Any]:
@@ -49,12 +52,47 @@ def identity(config: Mapping[str, Any], files: Mapping[str, Any], *, method: str
 
 
 def show(value: Any) -> str:
-    """A value as it stands in a folder's name: no separator, no space."""
-    text = f"{value:g}" if isinstance(value, float) else json.dumps(value) if not isinstance(value, str) else value
-    return "".join(letter if letter.isalnum() or letter in "+-._" else "_" for letter in text)
+    """A value as it stands in a folder's name; no two values look the same, and none can leave its folder.
+
+    Letters, digits and ``+-._`` stand for themselves, all else is percent-encoded. A text that could be taken for a
+    number, true, false or null is quoted first.
+    """
+    if isinstance(value, float):
+        text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+    elif isinstance(value, str):
+        text = json.dumps(value) if _looks_like_json(value) else value
+    else:
+        text = json.dumps(value, separators=(",", ":"))
+    return "".join(letter if letter.isalnum() or letter in "+-._" else _percent(letter) for letter in text)
+
+
+def _percent(letter: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in letter.encode(errors="surrogatepass"))
+
+
+def _looks_like_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def run_name(*, backbone: str, data: str, task: str, method: str, setting: Mapping[str, Any], seed: int) -> str:
-    """The folder of a run below ``results/runs``: a function of its choices, never of the clock."""
-    pairs = "".join(f",{key}={show(value)}" for key, value in setting.items())
-    return f"{backbone}/{data}/{task}/{method}{pairs}/seed={seed}"
+    """The folder of a run below ``results/runs``: a function of its choices, never of the clock.
+
+    Raises:
+        InputError: a backbone, source, task or method whose name cannot be a folder's.
+    """
+    for key, given in (("backbone.name", backbone), ("data.source", data), ("task.name", task), ("method", method)):
+        plain_name(given, key)
+    folder = ",".join([method, *(f"{key}={show(value)}" for key, value in setting.items())])
+    return f"{backbone}/{data}/{task}/{_fitting(folder)}/seed={seed}"
+
+
+def _fitting(folder: str) -> str:
+    """A folder's name, or where it is longer than file systems allow, its beginning and a hash of the whole."""
+    whole = folder.encode()
+    if len(whole) <= LONGEST:
+        return folder
+    return f"{whole[: LONGEST - 20].decode(errors='ignore')}~{hashlib.sha256(whole).hexdigest()[:16]}"

@@ -7,13 +7,13 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from read_repro.errors import InputError
 from read_repro.foreign import parse_json, read_text, reason
-from read_repro.records.naming import flatten
+from read_repro.records.fingerprint import Facts, difference, facts_of, fingerprint
 from read_repro.records.record import SCHEMA, AnyRecord, Record, as_json
 from read_repro.records.typed import typed
 
@@ -78,31 +78,28 @@ def sweep_leftovers(folder: Path) -> None:
         leftover.unlink(missing_ok=True)
 
 
-def finished(folder: Path, facts: Mapping[str, Any]) -> Record | None:
+def finished(folder: Path, wanted: Facts) -> Record | None:
     """The record in ``folder`` if this very run is done; a broken one is set aside.
 
-    Args:
-        facts: (dotted) places in the record and what they must hold: setting, data, weights and kind of device.
-
     Raises:
-        InputError: the record there is another run's (other data, weights or device).
+        InputError: the record there is another run's.
     """
+    path = folder / RESULT
     try:
-        record = read_record(folder / RESULT)
+        record = read_record(path)
     except ValueError as error:
         logger.warning("%s; it is set aside as %s.broken, and the run is done again", error, RESULT)
-        (folder / RESULT).rename(folder / f"{RESULT}.broken")
+        path.rename(folder / f"{RESULT}.broken")
         return None
-    if record is None:
-        return None
-    there = as_json(record)
-    for place, wanted in facts.items():
-        if (found := there[place] if place in there else flatten(there).get(place)) != wanted:
-            raise InputError(
-                f"{folder / RESULT} is another run's record: its {place} is {found}, this run's {wanted}; "
-                "use force=true to replace it, or another results_dir"
-            )
+    if record is not None and fingerprint(facts_of(record)) != fingerprint(wanted):
+        raise another_run(path, difference(facts_of(record), wanted))
     return record
+
+
+def another_run(path: Path, differences: Sequence[str]) -> InputError:
+    """The error that names a record which stands where another run's should."""
+    why = "; ".join(differences[:3]) + ("; ..." if differences[3:] else "")
+    return InputError(f"{path} is another run's record: {why}: use force=true to replace it, or another results_dir")
 
 
 def records(results: Path) -> Iterator[tuple[Path, Record | ValueError]]:

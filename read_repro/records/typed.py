@@ -10,28 +10,30 @@ from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from read_repro.foreign import NAME
+
 T = TypeVar("T")
 LARGEST = 1e30  # of a number; sums and squares of such numbers are still finite
 
 
-def text(value: str) -> bool:
+def is_text(value: str) -> bool:
     """Whether a string is one line of printable characters that means nothing to Markdown tables or Matplotlib."""
     return value.isprintable() and not set(value) & set("|$`")
 
 
-def name(value: str) -> bool:
-    """Whether a string can be the name of a folder: letters, digits and ``._+-``, beginning with a letter or digit."""
-    return value[:1].isalnum() and all(letter.isalnum() or letter in "._+-" for letter in value) and text(value)
+def is_name(value: str) -> bool:
+    """Whether a string can be the name of a folder and leads nowhere else."""
+    return NAME.fullmatch(value) is not None
 
 
-def metric(value: str) -> bool:
+def is_metric(value: str) -> bool:
     """Whether a string names a metric, as in ``val/score``."""
-    return "/" in value and text(value)
+    return "/" in value and is_text(value)
 
 
-Text = Annotated[str, text]
-Name = Annotated[str, name]
-MetricName = Annotated[str, metric]
+Text = Annotated[str, is_text]
+Name = Annotated[str, is_name]
+MetricName = Annotated[str, is_metric]
 
 
 def typed(value: Any, hint: Any, place: str = "") -> Any:
@@ -85,7 +87,7 @@ def _fields(value: Any, kind: type[T], place: str) -> T:
 
 
 def _checked(value: Any, check: Callable[[Any], bool], place: str) -> Any:
-    _require(check(value), value, place, f"a {check.__name__}")
+    _require(check(value), value, place, f"a {check.__name__.removeprefix('is_')}")
     return value
 
 

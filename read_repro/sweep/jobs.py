@@ -6,7 +6,7 @@ rates of ``sweep.lr``, the method's own ``grid``, ``sweep.by_method`` and the co
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -39,6 +39,7 @@ class Job:
         contest: jobs of one contest and seed differ only in what validation chooses.
         setting: what it chooses among.
         cost: what takes about the same time: backbone, data, method, task, limit of the training data, epochs.
+        config: the run's whole resolved configuration; None for what is planned.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Job:
     contest: tuple[Any, ...]
     setting: tuple[str, ...]
     cost: tuple[Any, ...]
+    config: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def trains(self) -> bool:
@@ -167,6 +169,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
             contest=tuple(apart),
             setting=tuple(f"{key}={varied[key]}" for key in sorted(competing)),
             cost=(*(named[key] for key in ("backbone", "data", "method", "task")), *limits),
+            config=config,
         )
 
 

@@ -18,7 +18,7 @@ from read_repro.records.record import Record
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import POLL_S, Pool, run_all
-from read_repro.sweep.status import SHOWN, Line, cause, forecast_lines, locked, record_of
+from read_repro.sweep.status import SHOWN, Line, cause, forecast_lines, locked, record_of, refusal
 
 logger = logging.getLogger(__name__)
 ELSEWHERE = "is being run by another process"  # what a run prints that finds its folder locked
@@ -155,6 +155,8 @@ def _run_free(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: boo
             progress.seen.add(job.name)
             if record_of(job) is not None and not again:
                 progress.found()
+            elif (stranger := refusal(job)) is not None and not force:
+                progress.ended(job, stranger)
             elif job.trains and locked(job.record.parent):
                 elsewhere.append(job)
             else:

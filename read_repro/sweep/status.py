@@ -11,10 +11,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from read_repro.records.naming import flatten
+from read_repro.records.fingerprint import flatten
 from read_repro.records.record import Metrics, PlannedRecord, Record
-from read_repro.records.store import RESULT, read_as, read_record, records
+from read_repro.records.store import RESULT, another_run, read_as, read_record, records
 from read_repro.sweep.jobs import Job
+from read_repro.sweep.wanted import differences
 
 STATES = ("done", "running", "failed", "missing")
 ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
@@ -22,7 +23,25 @@ SHOWN = 160  # letters of a cause
 
 
 def record_of(job: Job) -> Record | PlannedRecord | None:
-    """The job's record, if there is a valid one."""
+    """The job's record, if there is a valid one and it is this very run's."""
+    record = _found(job)
+    return None if _strange(record, job) else record
+
+
+def refusal(job: Job) -> str | None:
+    """Why the record in a job's place is another run's; None if it is the job's, or if there is none.
+
+    The run itself would refuse it in the same words, so that a sweep need not start it.
+    """
+    found = _strange(_found(job), job)
+    return str(another_run(job.record, found)) if found else None
+
+
+def _strange(record: Record | PlannedRecord | None, job: Job) -> list[str]:
+    return differences(record, job.config) if isinstance(record, Record) and job.config is not None else []
+
+
+def _found(job: Job) -> Record | PlannedRecord | None:
     try:
         return read_record(job.record) if job.trains else read_as(PlannedRecord, job.record)
     except ValueError:
@@ -30,8 +49,10 @@ def record_of(job: Job) -> Record | PlannedRecord | None:
 
 
 def state(job: Job) -> str:
-    """One of ``STATES``."""
-    return "done" if record_of(job) is not None else unfinished(job.record.parent if job.trains else None)
+    """One of ``STATES``; a run in whose place another run's record stands would fail, and counts as failed."""
+    if record_of(job) is not None:
+        return "done"
+    return "failed" if refusal(job) is not None else unfinished(job.record.parent if job.trains else None)
 
 
 def unfinished(folder: Path | None) -> str:

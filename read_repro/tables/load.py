@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from read_repro.records.naming import flatten
+from read_repro.records.fingerprint import flatten
 from read_repro.records.record import AnyRecord, PlannedRecord, Record, ReferenceRecord
 from read_repro.records.selection import Key, contest, score, select_each, setting_name, variant
 from read_repro.records.store import RESULT, read_as

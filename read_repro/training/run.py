@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from read_repro.config.files import method_version
 from read_repro.data.sources import Tables
 from read_repro.errors import InputError
 from read_repro.measure.parameters import count
+from read_repro.records.fingerprint import facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
 from read_repro.records.store import RESULT, finished, sweep_leftovers, write_record
@@ -46,16 +48,11 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
     sweep_leftovers(folder)
     if config["trainer"]["threads"] is not None:
         torch.set_num_threads(config["trainer"]["threads"])
-    hardware = hardware_of(config)
+    hardware = Hardware(**hardware_of(config))
     parts = build(config, tables)
-    facts = {
-        "data_info.fingerprint": parts.data.fingerprint,
-        "weights": parts.checkpoint.weights_fingerprint(),
-        "hardware.kind": hardware["kind"],
-        "setting": identity["setting"],
-        **({"hardware.name": hardware["name"]} if hardware["kind"] == "cuda" else {}),
-    }
-    if not config["force"] and (record := finished(folder, facts)) is not None:
+    version, weights = method_version(config["method"]["_target_"]), parts.checkpoint.weights_fingerprint()
+    wanted = facts(config, method_version=version, weights=weights, data=parts.data.fingerprint, device=hardware.device)
+    if not config["force"] and (record := finished(folder, wanted)) is not None:
         logger.info("done before: %s (force=true runs it again)", folder / RESULT)
         return record
     if config["dry_run"]:
@@ -68,8 +65,9 @@ def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: 
             run=run_name(**identity),
             **identity,
             config=config,
-            weights=facts["weights"],
-            hardware=Hardware(**hardware),
+            weights=weights,
+            method_version=version,
+            hardware=hardware,
             versions=package_versions(),
             commit=commit(),
             **train_and_test(parts, config, folder),

@@ -1,4 +1,4 @@
-"""Names, and records that are whole or not there."""
+"""Records that are whole or not there."""
 
 import json
 import os
@@ -9,31 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from store_factory import run_record
+from store_factory import record_of, run_record
 
 from read_repro.errors import InputError
-from read_repro.records.naming import run_name, setting
+from read_repro.records.fingerprint import facts_of
 from read_repro.records.store import finished, read_record, records, sweep_leftovers, write_json
 
 FINISHED = run_record(fingerprint="a")
-
-
-def test_a_run_is_named_by_its_choices() -> None:
-    name = run_name(
-        backbone="minilm", data="local", task="cola", method="read", setting={"hidden": 128, "lr": 3e-05}, seed=1
-    )
-    assert name == "minilm/local/cola/read,hidden=128,lr=3e-05/seed=1"
-
-
-def test_a_setting_is_what_differs_from_the_files_but_for_places_and_tools() -> None:
-    files = {"optim": {"lr": 1e-3}, "data": {"batch_size": 48, "path": None}, "seed": 0, "logger": {"x": 1}}
-    ours = {"optim": {"lr": 1e-4}, "data": {"batch_size": 48, "path": "/tmp"}, "seed": 3, "logger": {"x": 2}}
-    assert setting(ours, files) == {"lr": 1e-4}
-    assert setting({"a": {"x": 1}, "b": {"x": 2}}, {}) == {"a.x": 1, "b.x": 2}
-
-
-def test_no_value_can_leave_its_folder() -> None:
-    assert "/" not in run_name(backbone="b", data="d", task="t", method="m", setting={"k": "../../x"}, seed=0)[8:-7]
 
 
 def test_a_killed_writer_leaves_the_old_record_or_the_new_one(tmp_path: Path) -> None:
@@ -64,11 +46,12 @@ def test_a_number_that_json_lacks_is_refused_and_nothing_is_left(tmp_path: Path)
 
 
 def test_finished_is_a_valid_record_of_this_very_run(tmp_path: Path) -> None:
-    assert finished(tmp_path, {}) is None
+    wanted = facts_of(record_of(FINISHED))
+    assert finished(tmp_path, wanted) is None
     write_json(tmp_path / "result.json", FINISHED)
-    assert finished(tmp_path, {"data_info.fingerprint": "a"}) == read_record(tmp_path / "result.json")
-    with pytest.raises(InputError, match=r"data_info.fingerprint is a, this run's b.*force=true"):
-        finished(tmp_path, {"data_info.fingerprint": "b"})
+    assert finished(tmp_path, wanted) == read_record(tmp_path / "result.json")
+    with pytest.raises(InputError, match=r"its data is \"a\", this run's \"b\".*force=true"):
+        finished(tmp_path, {**wanted, "data": "b"})
 
 
 @pytest.mark.parametrize("content", ["{", "[]", json.dumps({**FINISHED, "schema": 0}), json.dumps({"schema": 1})])

@@ -119,7 +119,7 @@ def test_a_record_of_other_data_is_named_and_refused(glue: Path, tmp_path: Path)
     do(glue, tmp_path, "read", "trainer.max_epochs=1")
     with (glue / "cola" / "train.jsonl").open("a") as file:
         file.write('\n{"sentence": "one more", "label": 1}')
-    with pytest.raises(InputError, match=r"fingerprint.*force=true.*results_dir"):
+    with pytest.raises(InputError, match=r"its data is .*force=true.*results_dir"):
         do(glue, tmp_path, "read", "trainer.max_epochs=1")
 
 
