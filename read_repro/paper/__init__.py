@@ -1,4 +1,7 @@
-"""The paper's own numbers (arXiv 2305.15348, Tables 1 to 3), as printed, from the CSV files beside this module."""
+"""The paper's own numbers (arXiv 2305.15348, Tables 1 to 3), as printed, from the CSV files beside this module.
+
+May import: no other room.
+"""
 
 import csv
 from pathlib import Path
