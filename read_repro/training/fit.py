@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import WandbLogger
 
 from read_repro.data.datamodule import GlueData
 from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.measure.energy_journal import earlier_tries
+from read_repro.measure.energy_meter import EnergyMeter
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
@@ -34,45 +36,19 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
     trainer = build_trainer(config, folder, [energy, best, history, latency])
     device = trainer.strategy.root_device
     sizes = count(method)
-    with energy.meter_for(trainer) as init_energy:
-        initialised = method.initialise(data.single_examples, device)
-    if initialised:  # LST's pruning: the paper's argument against LST rests on its cost, so it is recorded apart
-        initialised |= {f"init/{key}": value for key, value in init_energy.summary().items()}
-    states = frozen_states.prepare(
-        method,
-        data,
-        **config["cache"],
-        weights=parts.checkpoint.weights_fingerprint(),
-        meter=energy.meter_for(trainer),
-        device=device,
-        show_bar=config["trainer"]["progress_bar"],
-        about={"hardware": hardware_of(config), "commit": commit()},
-    )
+    initialised = initialise(method, data, energy.meter_for(trainer), device)
+    states = prepare_states(parts, config, energy.meter_for(trainer), device)
     with PeakMemory("train", device) as train_memory:
-        trainer.fit(method, datamodule=data)
-    if trainer.received_sigterm or trainer.interrupted:
-        raise KeyboardInterrupt("the run was told to stop: no record")
+        fit(trainer, method, data)
     assert energy.meter is not None
-    method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
     load_trainable(method, best.path)
     saved = saved_for_backward(method, data, device)
-    method.merge()
-    with PeakMemory("inference", device) as inference_memory:
-        tested = trainer.test(method, datamodule=data, verbose=False)[0]
-    if isinstance(trainer.logger, WandbLogger):
-        trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
-    row = history.rows[best.best_epoch - 1]
+    tested, inference_memory = test(trainer, method, data, device)
+    validated = {key: value for key, value in history.rows[best.best_epoch - 1].items() if key.startswith("val/")}
     return {
-        "labels": (
-            *([] if device.type == "cuda" else ["CPU"]),
-            *data.labels,
-            *energy.meter.summary_labels(),
-            *earlier_labels,
-            *train_memory.labels(),
-            *states.labels,
-        ),
+        "labels": (*labels(device, data, energy.meter, train_memory), *earlier_labels, *states.labels),
         "metrics": {
-            **{key: value for key, value in row.items() if key.startswith("val/")},
+            **validated,
             **tested,
             "test/majority": data.majority_score,
             **history.metrics(),
@@ -91,15 +67,70 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
         "best_epoch": best.best_epoch,
         "steps": history.steps,
         "trained_weights": best.digest,
-        "data_info": DataInfo(
-            fingerprint=data.fingerprint,
-            sizes=data.sizes,
-            cut=data.cut,
-            train_limit=config["data"]["train_limit"],
-            truncated_share=data.truncated_share,
-            padding_share=data.padding_share,
-        ),
+        "data_info": data_info(data, config["data"]["train_limit"]),
     }
+
+
+def initialise(method: Method, data: GlueData, meter: EnergyMeter, device: torch.device) -> dict[str, Any]:
+    """What the method does before training, with its energy apart: the paper's argument against LST rests on the cost
+    of LST's pruning. Empty for a method that does nothing.
+    """
+    with meter:
+        done = method.initialise(data.single_examples, device)
+    return done and {**done, **{f"init/{key}": value for key, value in meter.summary().items()}}
+
+
+def prepare_states(
+    parts: Parts, config: Mapping[str, Any], meter: EnergyMeter, device: torch.device
+) -> frozen_states.FrozenStates:
+    """The frozen states that the run reads from the store, as far as ``cache`` asks for them."""
+    return frozen_states.prepare(
+        parts.method,
+        parts.data,
+        **config["cache"],
+        weights=parts.checkpoint.weights_fingerprint(),
+        meter=meter,
+        device=device,
+        show_bar=config["trainer"]["progress_bar"],
+        about={"hardware": hardware_of(config), "commit": commit()},
+    )
+
+
+def fit(trainer: pl.Trainer, method: Method, data: GlueData) -> None:
+    """Train to the end. A run that was told to stop leaves no record: its numbers would be those of a shorter one."""
+    trainer.fit(method, datamodule=data)
+    if trainer.received_sigterm or trainer.interrupted:
+        raise KeyboardInterrupt("the run was told to stop: no record")
+
+
+def test(
+    trainer: pl.Trainer, method: Method, data: GlueData, device: torch.device
+) -> tuple[Mapping[str, float], PeakMemory]:
+    """The test scores of the method as it is used, its weights merged into the backbone's where that can be done."""
+    method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
+    method.merge()
+    with PeakMemory("inference", device) as memory:
+        scores = trainer.test(method, datamodule=data, verbose=False)[0]
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
+    return scores, memory
+
+
+def labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:
+    """What has to be said beside a run's numbers wherever they show."""
+    return (*([] if device.type == "cuda" else ["CPU"]), *data.labels, *meter.summary_labels(), *memory.labels())
+
+
+def data_info(data: GlueData, train_limit: int | None) -> DataInfo:
+    """What the record says of the data."""
+    return DataInfo(
+        fingerprint=data.fingerprint,
+        sizes=data.sizes,
+        cut=data.cut,
+        train_limit=train_limit,
+        truncated_share=data.truncated_share,
+        padding_share=data.padding_share,
+    )
 
 
 def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:
