@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint format tables claims status bench
+.PHONY: help setup demo test test-slow oldest lint format tables claims status bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,8 +22,11 @@ demo: setup ## READ, full-tuning and the head on a synthetic task, offline, in m
 test: setup ## The fast tests, in under five minutes
 	$(PY) -m pytest -n auto
 
-test-slow: setup ## The tests that need a browser, a notebook kernel or minutes
+test-slow: setup ## The tests that need a browser, a notebook kernel, an installed wheel or minutes
 	$(PY) -m pytest -m slow
+
+oldest: setup ## The fast tests on the oldest versions that pyproject.toml allows, in .venv-oldest
+	$(PY) scripts/oldest.py
 
 lint: setup ## Formatting, lint and types
 	$(VENV)/bin/ruff format --check .

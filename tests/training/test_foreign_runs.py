@@ -14,7 +14,7 @@ from evil import BACKBONES, RECORDS, SECRET, Place, change, copy_of
 from nonsense import sentence, write_glue
 from transformers import T5Config, T5ForConditionalGeneration
 
-from read_repro.backbones.checkpoint import train_tokenizer
+from read_repro.backbones.random_tokenizer import train_tokenizer
 from read_repro.training import entry
 from read_repro.training.predict import main
 

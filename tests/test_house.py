@@ -1,0 +1,88 @@
+"""The house: how full a room may be, what each says of itself, how long files and functions are, and the map of all."""
+
+import ast
+import io
+import re
+import tokenize
+import tomllib
+from pathlib import Path
+from statistics import quantiles
+
+import pytest
+import yaml
+from places import ROOT
+
+PACKAGE = ROOT / "read_repro"
+ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
+NO_CODE = {
+    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
+}  # fmt: skip
+
+
+def test_depth_is_two_and_no_folder_is_too_full() -> None:
+    assert {len(path.relative_to(PACKAGE).parts) for path in FILES} == {1, 2}
+    full = {folder.name: len(files) for folder in [PACKAGE, *ROOMS] if len(files := list(folder.glob("*.py"))) > 15}
+    assert not full, f"at most 15 Python files a folder: {full}"
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_a_room_says_what_lives_there_and_what_it_may_import(room: Path) -> None:
+    said = ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or ""
+    assert re.search(r"^May import: .+", said, flags=re.MULTILINE), said
+    assert len(said.splitlines()[0]) > 20
+
+
+def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: set[int]) -> int:
+    """Lines with code below a function's docstring."""
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return len([line for line in lines if body and body[0].lineno <= line <= (function.end_lineno or 0)])
+
+
+def functions() -> dict[str, int]:
+    """The code lines of every function of the package."""
+    found = {}
+    for path in FILES:
+        text = path.read_text()
+        tokens = [each for each in tokenize.generate_tokens(io.StringIO(text).readline) if each.type not in NO_CODE]
+        lines = {line for each in tokens for line in range(each.start[0], each.end[0] + 1)}
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                found[f"{path.relative_to(PACKAGE)}:{node.name}"] = code_lines(node, lines)
+    return found
+
+
+def test_files_and_functions_are_short() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    assert max(lengths.values()) <= 250, max(lengths, key=lengths.__getitem__)
+    assert quantiles(lengths.values(), n=10)[-1] <= 200
+    long = {name: count for name, count in functions().items() if count > 45}
+    assert not long, f"at most 45 lines of code a function: {long}"
+
+
+def file_map() -> dict[str, set[str]]:
+    """The modules that CONTRIBUTING's file map names, by room."""
+    lines = (ROOT / "CONTRIBUTING.md").read_text().split("## The file map")[1].split("\n## ")[0].splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `read_repro")]
+    return {row[0].strip("` /"): set(re.findall(r"`([^`]+)`", row[1])) for row in cells}
+
+
+@pytest.mark.parametrize("room", [PACKAGE, *ROOMS], ids=lambda room: room.name)
+def test_the_file_map_names_every_module(room: Path) -> None:
+    modules = {path.stem for path in room.glob("*.py")} - {"__init__"}
+    named = file_map()[room.relative_to(ROOT).as_posix()]
+    assert modules <= named, f"add to CONTRIBUTING's file map: {', '.join(sorted(modules - named))}"
+    gone = {name for name in named - modules if not (room / name).exists()}
+    assert not gone, f"CONTRIBUTING's file map names what is not in {room.name}: {', '.join(sorted(gone))}"
+
+
+def test_the_file_map_names_every_folder() -> None:
+    assert set(file_map()) == {"read_repro", *(room.relative_to(ROOT).as_posix() for room in ROOMS)}
+
+
+def test_one_version_of_ruff() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = next(text for text in project["optional-dependencies"]["dev"] if text.startswith("ruff=="))
+    hook = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]
+    assert hook["rev"] == f"v{pinned.removeprefix('ruff==')}"
+    assert pinned in (ROOT / "constraints.txt").read_text().splitlines()
