@@ -1,11 +1,14 @@
 """What Figures 1, 2, 5 and 6 show of the records, as panels of points."""
 
+from dataclasses import replace
+
 from read_repro.figures.figure import PAPER, Drawing, Panel, Point, Series
 from read_repro.paper import BACKBONES, LARGER, METHODS, TASK_NAMES, Numbers, method_name, table1, table3, untied_count
 from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
+from read_repro.tables.missing import few_readings
 
 PICTURE = "The paper printed only a picture: no points of its own here."
 
@@ -36,7 +39,7 @@ def _relative_energy(store: Store, block: Block) -> Panel:
         if points:
             series.append(Series(name, method_name(name), tuple(points), "bar"))
     ticks = tuple(TASK_NAMES.get(task, task) for task in tasks)
-    return Panel(block.label, "", f"energy / full's, {kind}", tuple(series), ticks)
+    return Panel(block.label, "", f"energy / full's, {kind}", tuple(series), ticks, note=few_readings(methods.values()))
 
 
 def figure_2(store: Store) -> Drawing:
@@ -58,7 +61,9 @@ def _against_energy(store: Store, block: Block) -> Panel:
         for (backbone, name), numbers in table1().items():
             point = Point(numbers["energy_kwh"], numbers["avg"])
             pale.append(Series(_style(name, backbone), method_name(name, backbone), (point,), source=PAPER))
-    return _quality(block, f"training energy (kWh, {kind})", found, pale)
+    panel = _quality(block, f"training energy (kWh, {kind})", found, pale)
+    weak = few_readings(method for method, _ in found)
+    return replace(panel, note="; ".join(filter(None, (panel.note, weak))))
 
 
 def _against_memory(store: Store, block: Block) -> Panel:

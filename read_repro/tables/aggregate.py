@@ -21,7 +21,7 @@ RunRow = dict[str, Any]
 class Stat:
     """A mean with its standard deviation over seeds, the number of seeds, and the runs it came from.
 
-    `parts` says over how many of how many tasks a mean or a sum over tasks goes; None for a single task.
+    A mean or a sum over tasks also says in `parts` how many tasks it covers, of how many that its block has.
     """
 
     mean: float | None = None
@@ -32,7 +32,7 @@ class Stat:
 
     @property
     def whole(self) -> bool:
-        """Whether it covers every task that any method of its block has."""
+        """Whether there is a number, and it covers every task that any method of its block was run on."""
         return self.mean is not None and (self.parts is None or self.parts[0] == self.parts[1])
 
 
@@ -71,7 +71,7 @@ class MethodRows:
         return over_seeds(self.chosen.get(task, []), metric)
 
     def average(self, metric: str = "test/score") -> Stat:
-        """The mean over the tasks there are."""
+        """The mean over the tasks that this method was run on."""
         return self._over_tasks(lambda task: self.chosen.get(task, []), metric, fmean)
 
     def cost(self, task: str, metric: str) -> Stat:
@@ -86,14 +86,24 @@ class MethodRows:
         """The mean over tasks of the mean over seeds, on one hardware."""
         return self._over_tasks(lambda task: self._here(self.chosen.get(task, [])), metric, fmean)
 
-    def searched(self, metric: str) -> Stat:
-        """The sum over every run of the search, the chosen setting's among them; none if one was not measured here."""
+    def searched(self, energy: str) -> Stat:
+        """The sum of `sum/energy/...` over every run of the search, the chosen one included.
+
+        Filling the store of frozen states counts once a task. No number if any run was not measured on this hardware.
+        """
         rows = [row for task in sorted(self.search) for row in self.search[task]]
-        values = [value_of(row.get(metric)) for row in self._here(rows)]
-        if not rows or len(values) < len(rows) or None in values:
+        values = [value_of(row.get(energy)) for row in self._here(rows)]
+        known = [value for value in values if value is not None]
+        if not rows or len(known) < len(rows):
             return Stat()
+        again = [self._paid_again(self.search[task], energy.replace("sum/", "once/", 1)) for task in self.search]
         parts = (len(self.search), len(self.tasks))
-        return Stat(math.fsum(v for v in values if v is not None), None, 1, tuple(r["run"] for r in rows), parts)
+        return Stat(math.fsum(known) - math.fsum(again), None, 1, tuple(row["run"] for row in rows), parts)
+
+    def _paid_again(self, rows: list[RunRow], metric: str) -> float:
+        """How much more than once the runs of one task count what they share."""
+        shared = [value for row in rows if (value := value_of(row.get(metric))) is not None]
+        return math.fsum(shared) - max(shared, default=0.0)
 
     def power(self, energy: str) -> Stat:
         """A summed energy (`sum/energy/...`) over the summed hours of the same runs (kW)."""
@@ -103,7 +113,7 @@ class MethodRows:
         return Stat(total.mean / (time.mean / 3600), None, total.n, total.runs, total.parts)
 
     def values(self, metric: str) -> Stat:
-        """A property of the method itself (its parameters): the mean over all chosen runs."""
+        """The mean over all chosen runs of what belongs to the method itself, such as its number of parameters."""
         stat = over_seeds([row for task in self.tasks for row in self.chosen.get(task, [])], metric)
         return Stat(stat.mean, None, stat.n, stat.runs)
 
@@ -150,7 +160,7 @@ def main_hardware(rows: list[RunRow]) -> str:
 
 
 def task_order(task: str) -> tuple[int, str]:
-    """The paper's order of tasks, others after them by name."""
+    """A key that sorts the paper's tasks in its order, and all others after them by name."""
     return (TASKS.index(task) if task in TASKS else len(TASKS), task)
 
 

@@ -34,7 +34,7 @@ class Block(NamedTuple):
 
     @property
     def energy(self) -> tuple[str, str]:
-        """The metric of this block's energy, initialisation included, and what it is called."""
+        """The metric of this block's energy, with what came before training, and what it is called."""
         if self.device == "CPU":
             return "sum/energy/cpu_estimate_kwh", "CPU estimate"
         return "sum/energy/eq4_kwh", "Eq. (4)"

@@ -9,6 +9,7 @@ from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
+from read_repro.tables.missing import few_readings
 from read_repro.tables.score_tables import trainable_percent
 
 
@@ -72,7 +73,7 @@ def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, Number | No
 def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, Number | None]]:
     """Energies by Eq. (4), or on a CPU the estimate, labelled; each with the epochs of its runs."""
     metric, kind = method.block.energy
-    label = kind if method.block.device == "CPU" else ""
+    label = kind if method.block.device == "CPU" else "fewer than 10 readings" if few_readings([method]) else ""
     epochs = method.mean_cost("epochs").mean
     trained = "" if epochs is None else f"{method_name(method.variant, method.block.backbone)} {epochs:.3g}"
     yield ("table1", row, "energy_kwh"), _number(method.total(metric), label, trained)

@@ -6,21 +6,21 @@ from read_repro.paper import method_name
 from read_repro.tables.aggregate import MethodRows, hardware_names, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.load import Store
-from read_repro.tables.missing import missing_runs
+from read_repro.tables.missing import few_readings, missing_runs
 from read_repro.tables.score_tables import EPOCHS_NOTE
 from read_repro.tables.table import Cell, Column, Table, embolden, number, text
 
 NOTES = (
     "Times and energies: sums over tasks of means over seeds; the others: means over both. One hardware only.",
-    "Initialisation is what a method does before training, LST's pruning; a dash where there is none. Both: the sum, "
-    "which Table 1, the claims and the figures use.",
+    "Before training: LST's pruning, and computing the frozen states that a run reads from the store, whoever computed "
+    "them; a dash where there is neither. Both: the sum, which Table 1, the claims and the figures use.",
     EPOCHS_NOTE,
 )
 CPU_NOTE = "Inference memory is not measured on a CPU: in a process that has trained, freed memory hides it."
 
 
 class Cost(NamedTuple):
-    """A column: its metric by the name of the row's key, and whether tasks are summed or averaged."""
+    """A column of the costs: the metric it shows, and whether that is summed over tasks or averaged."""
 
     metric: str
     column: Column
@@ -36,14 +36,15 @@ def _costs(store: Store, block: Block, hardware: str) -> Table:
     shown = _shown(block)
     columns = (Column("method"), *(cost.column for cost in shown))
     rows, numbered = [], []
-    for method in methods_of(store, block, hardware or None).values():
+    methods = methods_of(store, block, hardware or None)
+    for method in methods.values():
         note = missing_runs(method)
         numbered += [note] if note else []
         mark = len(numbered) if note else None
         rows.append((text(method_name(method.variant)), *(_cell(method, cost, mark) for cost in shown)))
     title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
-    notes = (*NOTES, CPU_NOTE) if block.device == "CPU" else NOTES
-    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), notes)
+    notes = (*NOTES, CPU_NOTE if block.device == "CPU" else "", few_readings(methods.values()))
+    return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), tuple(filter(None, notes)))
 
 
 def _shown(block: Block) -> list[Cost]:
@@ -51,10 +52,10 @@ def _shown(block: Block) -> list[Cost]:
     energy = metric.removeprefix("sum/")
     return [
         Cost("train_h", Column("training (h)", ".3g", seeds=True), summed=True),
-        Cost("init_h", Column("initialisation (h)", ".3g"), summed=True),
+        Cost("before_h", Column("before training (h)", ".3g"), summed=True),
         Cost("sum_h", Column("both (h)", ".3g", "min", seeds=True), summed=True),
         Cost(energy, Column(f"training, {kind} (kWh)", ".3g", seeds=True), summed=True),
-        Cost(f"init/{energy}", Column(f"initialisation, {kind} (kWh)", ".3g"), summed=True),
+        Cost(f"before/{energy}", Column(f"before training, {kind} (kWh)", ".3g"), summed=True),
         Cost(metric, Column(f"both, {kind} (kWh)", ".3g", "min", seeds=True), summed=True),
         Cost("to_best_kwh", Column(f"energy to 99% of the best, {kind} (kWh)", ".3g", "min", seeds=True), summed=True),
         Cost("epochs", Column("epochs trained", ".3g")),
@@ -83,5 +84,7 @@ def _on_gpu() -> list[Cost]:
 
 def _cell(method: MethodRows, cost: Cost, mark: int | None) -> Cell:
     stat = method.total(cost.metric) if cost.summed else method.mean_cost(cost.metric)
-    nothing = cost.metric.startswith("init") and stat.mean is None  # most methods have nothing to initialise
+    nothing = (
+        cost.metric.startswith("before") and stat.mean is None
+    )  # most methods have nothing here, so none is missing
     return number(stat, cost.column, None if stat.whole or nothing else mark)

@@ -1,4 +1,4 @@
-"""What needs no trained weights: the planner's memory, and steps timed and metered on a GPU; Table 3 among it."""
+"""Tables that need no trained weights: memory as the planner counts it, and steps measured on a GPU (Table 3 too)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ GPU_COLUMNS = {
 
 
 def planned_row(store: Store, backbone: str, variant: str, phase: str | None = None) -> dict[str, Any] | None:
-    """The planner's record of a method nearest to its config file: of the shortest setting, then by name."""
+    """The planner's record of a method; of several, the one that changes fewest options of the method's file."""
     rows = [row for row in store.planned_rows if (row["backbone"], row["variant"]) == (backbone, variant)]
     rows = [row for row in rows if phase in (None, row["phase"])]
     return min(rows, key=lambda r: (r["setting"].count("="), r["setting"], r["run"]), default=None)
@@ -42,7 +42,7 @@ def gpus(store: Store) -> list[str]:
 
 
 def stat_of(row: Mapping[str, Any] | None, metric: str) -> Stat:
-    """One record's metric; powers over steps (`..._per_kilostep_kwh`) are computed from power and step time."""
+    """One record's metric; the energy of 1,000 steps (`..._per_kilostep_kwh`) is its power times its step time."""
     if row is None:
         return Stat()
     if metric.endswith("_per_kilostep_kwh"):
@@ -55,7 +55,7 @@ def stat_of(row: Mapping[str, Any] | None, metric: str) -> Stat:
 
 
 def table_3(store: Store) -> list[Table]:
-    """Inference memory by backbone and method: planned, measured on each GPU, the paper's."""
+    """Inference memory by backbone and method: as planned, as measured on each GPU, and as the paper prints it."""
     columns = (Column("backbone"), Column("source"), *(Column(method_name(m), ".3f") for m in METHODS))
     rows, lacking = [], []
     for backbone in BACKBONES:
@@ -97,7 +97,7 @@ def _plan_commands(lacking: list[tuple[str, str]]) -> list[str]:
 
 
 def reference_table(store: Store) -> list[Table]:
-    """Every GPU reference record: a step's time, memory, power and energy, and inference."""
+    """One row a GPU reference record: a step's time, memory, power and energy, then inference's time and memory."""
     head = (Column("GPU"), Column("backbone"), Column("method"))
     rows = []
     for row in sorted(store.reference_rows, key=_reference_order):
@@ -110,7 +110,7 @@ def reference_table(store: Store) -> list[Table]:
 
 
 def planned_table(store: Store) -> list[Table]:
-    """Planned peak training memory by backbone and method, with its categories left to the records."""
+    """Peak training memory by backbone and method; the records say how much of it is weights, states and so on."""
     columns = (Column("backbone"), Column("source"), *(Column(method_name(m), ".3f") for m in METHODS))
     rows, lacking = [], []
     for backbone in BACKBONES:

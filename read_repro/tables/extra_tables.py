@@ -18,7 +18,7 @@ QUANTITIES = {
 
 
 def lst_against_read(store: Store) -> list[Table]:
-    """LST over READ, a ratio a row: training memory, inference memory, inference time."""
+    """LST's memory and inference time divided by READ's, one row for each place where both were measured."""
     columns = (
         Column("where"),
         Column("quantity"),
@@ -68,7 +68,7 @@ def _ratio(where: str, metric: str, pair: tuple[Stat, Stat], columns: tuple[Colu
 
 
 def each_backbone(store: Store) -> list[Table]:
-    """Every method on every backbone: the average score of each block, a column a block."""
+    """The average score of every method (rows) in every block (columns)."""
     columns = (Column("method"), *(Column(block.label, ".2f", "max", seeds=True) for block in store.blocks))
     found = [methods_of(store, block) for block in store.blocks]
     names = list(dict.fromkeys(name for methods in found for name in methods))
@@ -102,7 +102,7 @@ def splits(store: Store) -> list[Table]:
 
 
 def hyperparameters(store: Store) -> list[Table]:
-    """What validation chose, method by task, and among how many settings."""
+    """The setting that validation chose for each method and task, and how many settings it was chosen from."""
     titles = ("method", "task", "setting", "validation score", "settings tried", "seeds")
     columns = tuple(Column(title) for title in titles)
     tables = []

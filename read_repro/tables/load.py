@@ -101,7 +101,7 @@ def _unique(records: Mapping[str, Record], broken: list[str]) -> dict[str, Recor
 
 
 def _one_data(records: Mapping[str, Record], broken: list[str]) -> dict[str, Record]:
-    """In each block and task the records of the most common data fingerprint; others are no runs of the same data."""
+    """The records of each block and task whose data have the commonest fingerprint; the others saw other data."""
     counts: dict[Key, Counter[str]] = {}
     for record in records.values():
         counts.setdefault((block_of(record), record.task), Counter())[record.data_info.fingerprint] += 1
@@ -169,6 +169,6 @@ def _reference_row(run: str, record: ReferenceRecord) -> dict[str, Any]:
 
 
 def _frame(rows: tuple[dict[str, Any], ...], columns: tuple[str, ...]) -> pd.DataFrame:
-    """A frame with `columns` even when there are no rows; cells stay Python objects."""
+    """A frame that has `columns` even without rows, and whose cells stay Python objects."""
     frame = pd.DataFrame(list(rows), dtype=object)
     return frame.reindex(columns=list(dict.fromkeys([*columns, "record", *frame.columns])))

@@ -1,14 +1,32 @@
-"""What is not in the store yet, as the command that would fill it: the footnotes of the tables."""
+"""The notes of the tables: which runs the store lacks, each with its command, and which energies rest on little."""
 
-from read_repro.paper import TASKS, method_name
-from read_repro.tables.aggregate import MethodRows
+from collections.abc import Iterable
+
+from read_repro.paper import TASK_NAMES, TASKS, method_name
+from read_repro.tables.aggregate import MethodRows, RunRow
 from read_repro.tables.blocks import Block
 
-SEEDS = (0, 1, 2)  # three seeds, section 4
+SEEDS = (0, 1, 2)  # the paper reports three seeds (section 4)
+
+FEW_READINGS = "energy by Eq. (4) from fewer than"  # how the label begins that such a run's record has
+
+
+def few_readings(methods: Iterable[MethodRows]) -> str:
+    """Names the methods and tasks whose energy by Eq. (4) rests on few readings; empty where none does."""
+    found = []
+    for method in methods:
+        tasks = [task for task, rows in method.chosen.items() if any(map(_has_few_readings, rows))]
+        names = ", ".join(TASK_NAMES.get(task, task) for task in tasks)
+        found += [f"{method_name(method.variant, method.block.backbone)} on {names}"] if tasks else []
+    return f"Energy by Eq. (4) from fewer than 10 readings: {'; '.join(found)}." if found else ""
+
+
+def _has_few_readings(row: RunRow) -> bool:
+    return any(label.startswith(FEW_READINGS) for label in row["record"].labels)
 
 
 def missing_runs(method: MethodRows) -> str | None:
-    """The footnote of a row: its missing tasks, then its missing seeds, each with its command; None if all is there."""
+    """A row's missing tasks, then its missing seeds, each with its command; None where no run is missing."""
     wanted = method.tasks if method.block.other_tasks else TASKS
     tasks = [task for task in wanted if task not in method.chosen]
     short: dict[str, list[str]] = {}
@@ -24,7 +42,7 @@ def missing_runs(method: MethodRows) -> str | None:
 
 
 def _command(method: MethodRows, tasks: list[str], seeds: str = "") -> str:
-    """The sweep that makes these runs; missing seeds need only its second stage."""
+    """The sweep that makes these runs; where only seeds are missing, its second stage is enough."""
     name, _, option = method.variant.partition(",")
     words = [f"python train.py experiment={'table2' if option else 'table1'}", *_place(method.block), f"method={name}"]
     words += [f"method.{option}"] if option else []

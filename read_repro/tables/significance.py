@@ -31,7 +31,7 @@ class Difference:
 
 
 def paired_bootstrap(differences: list[list[float]], runs: tuple[str, ...] = ()) -> Difference | None:
-    """The difference over tasks, each a list of one number a seed; None without a pair."""
+    """The mean difference of tasks, each given as a list with one number a seed; None without any number."""
     tasks = [np.asarray(task) for task in differences if task]
     if not tasks:
         return None

@@ -1,4 +1,4 @@
-"""A table apart from its content's meaning: cells, columns, and the same table as Markdown, LaTeX and CSV."""
+"""Tables as such: columns and cells, whatever they mean, written as Markdown, LaTeX and CSV."""
 
 import csv
 import io
@@ -15,8 +15,14 @@ NOTHING = Stat()
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, how its numbers are printed, which end is best (`max`, `min` or neither), and whether
-    its cells are means over seeds, which the CSV then spells out (`<title> sd`, `<title> seeds`)."""
+    """A column.
+
+    Args:
+        title: its heading.
+        form: the format in which its numbers are printed.
+        best: which number is best and stands in bold: the `max`, the `min`, or none where this is empty.
+        seeds: whether its numbers are means over seeds; the CSV then has columns for their deviation and number.
+    """
 
     title: str
     form: str = ".2f"
@@ -26,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: what it says, the statistic behind it if any, its footnote's number."""
+    """One cell: its text, the statistic behind it if there is one, and the number of its footnote."""
 
     text: str = DASH
     stat: Stat = NOTHING
@@ -66,7 +72,7 @@ def printed_cell(value: float | None, column: Column) -> Cell:
 
 
 def embolden(rows: Sequence[tuple[Cell, ...]], columns: Sequence[Column]) -> list[tuple[Cell, ...]]:
-    """The best of each column in bold, ties all; a mean over part of the tasks does not compete."""
+    """Puts the best of each column in bold, and all that print like it; a mean over some of the tasks never is."""
     out = [list(row) for row in rows]
     for index, column in enumerate(columns):
         values = [row[index].stat.mean for row in rows if row[index].stat.whole]
@@ -156,7 +162,7 @@ def _fields(cell: Cell, column: Column) -> dict[str, str]:
 
 
 def _tex(words: str) -> str:
-    """Words with TeX's special characters made harmless."""
+    """The words with TeX's special characters escaped."""
     special = {
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
