@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from read_repro.records.store import signed
 from read_repro.training.weights import digest_of
 
 SECRET = "the-secret-of-this-user"
@@ -65,7 +66,7 @@ def copy_of(genuine: Place, folder: Path) -> Place:
 
 def forge(place: Place, record: Any) -> None:
     """Write a record as an attacker would, who knows all that we write."""
-    place.result.write_text(json.dumps(record, indent=1) + "\n")
+    place.result.write_text(signed(record))
 
 
 def change(dotted: str, value: Any) -> Callable[[Place], Any]:
@@ -86,13 +87,24 @@ def change(dotted: str, value: Any) -> Callable[[Place], Any]:
     return spoil
 
 
+def unsigned(alter: Callable[[dict[str, Any]], Any]) -> Callable[[Place], Any]:
+    """Alters the record and writes it as any JSON writer would."""
+
+    def spoil(place: Place) -> None:
+        record = place.record()
+        alter(record)
+        place.result.write_text(json.dumps(record))
+
+    return spoil
+
+
 def raw(text: str | bytes) -> Callable[[Place], Any]:
     """Replaces the record's text."""
     return lambda place: place.result.write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def inserted(old: str, new: str) -> Callable[[Place], Any]:
-    """Replaces a piece of the record's text, for numbers that a JSON writer would not write."""
+    """Replaces a piece of the record's text, for what a JSON writer would not write."""
 
     def spoil(place: Place) -> None:
         text = place.result.read_text()
@@ -309,6 +321,10 @@ RECORDS: dict[str, Callable[[Place], Any]] = {
     "tokens that are a text": change("config.data.max_source_tokens", "many"),
     "targets that are a number": change("config.data.targets", 5),
     # what a record is not
+    "a record edited by hand": inserted('"test/score": ', '"test/score": 1'),
+    "a record without its digest": unsigned(lambda record: record.pop("sha256")),
+    "a digest of nothing": unsigned(lambda record: record.update(sha256=None)),
+    "a record written in another way": unsigned(lambda record: None),
     "a word too few": change("config.task.words", ["one"]),
     "columns that are a text": change("config.task.columns", "sentence"),
     "classes that are numbers": change("config.task.classes", [0, 1]),

@@ -3,10 +3,11 @@
 A file is a record if it parses, carries this schema and holds what its type asks for; only a record means "done".
 """
 
+import hashlib
 import json
 import logging
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,26 +20,42 @@ from read_repro.records.typed import typed
 
 logger = logging.getLogger(__name__)
 RESULT = "result.json"
+DIGEST = "sha256"  # the key of a record's last line
 Kind = TypeVar("Kind", bound=AnyRecord)
 
 
 def write_record(path: Path, record: AnyRecord) -> None:
-    """Write a record all or nothing."""
-    write_json(path, as_json(record))
+    """Write a record all or nothing, with the digest of what it holds."""
+    write_text(path, signed(as_json(record)))
+
+
+def signed(content: Mapping[str, Any]) -> str:
+    """A record's text, which ends with the digest of all before: a function of the content, to the letter."""
+    body = {key: value for key, value in content.items() if key != DIGEST}
+    digest = hashlib.sha256(_text(body).encode()).hexdigest()
+    return _text({**body, DIGEST: digest})
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON all or nothing."""
+    write_text(path, _text(content))
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
     """Write all or nothing: a temporary file beside the target, flushed to disk, then put in its place."""
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "w") as file:
+        with temporary.open("x", encoding="utf-8", newline="\n") as file:  # with the umask's mode, as every other file
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -59,9 +76,11 @@ def read_as(kind: type[Kind], path: Path) -> Kind | None:
         ValueError: a file that is no record of this kind; one line with its name and what is wrong with it.
     """
     try:
-        content = parse_json(read_text(path))
+        text = read_text(path)
+        content = parse_json(text)
         if not isinstance(content, dict):
             raise ValueError("it holds no JSON object")
+        _check_digest(content, text)
         for key, wanted in (("schema", SCHEMA), ("kind", kind.KIND)):
             if (found := content.pop(key, None)) != wanted:
                 raise ValueError(f"its {key} is {ascii(found)[:40]}, not {wanted}")
@@ -70,6 +89,17 @@ def read_as(kind: type[Kind], path: Path) -> Kind | None:
         return None
     except (OSError, ValueError) as error:
         raise ValueError(f"{ascii(str(path))[1:-1]} is not a record: {reason(error)}") from error
+
+
+def _check_digest(content: dict[str, Any], text: str) -> None:
+    """Take the digest out of a record's content and check it; records from before there were digests have none."""
+    if DIGEST not in content and content.get("trained_weights") is None:
+        return
+    if signed(content) != text.replace("\r\n", "\n"):
+        raise ValueError(
+            "it is not as it was written but edited or damaged: restore it, or run it again with force=true"
+        )
+    del content[DIGEST]
 
 
 def sweep_leftovers(folder: Path) -> None:

@@ -27,7 +27,11 @@ def save_trainable(method: Method, path: Path) -> str:
     tensors = {name: weight.detach().contiguous().cpu() for name, weight in method.trainable().items()}
     digest = digest_of(tensors)
     temporary = path.with_suffix(".tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch()
+    mode = temporary.stat().st_mode & 0o777  # the umask's; safetensors' own file is its owner's alone
     save_file(tensors, temporary, metadata={"sha256": digest})
+    temporary.chmod(mode)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -13,7 +13,7 @@ from store_factory import record_of, run_record
 
 from read_repro.errors import InputError
 from read_repro.records.fingerprint import facts_of
-from read_repro.records.store import finished, read_record, records, sweep_leftovers, write_json
+from read_repro.records.store import finished, read_record, records, sweep_leftovers, write_json, write_record
 
 FINISHED = run_record(fingerprint="a")
 
@@ -43,6 +43,43 @@ def test_a_number_that_json_lacks_is_refused_and_nothing_is_left(tmp_path: Path)
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "result.json", {"x": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_a_record_may_be_read_by_whom_the_umask_lets(tmp_path: Path, umask: int) -> None:
+    """A colleague's tables leave out what they cannot read."""
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "result.json", FINISHED)
+        (tmp_path / "plain").write_text("")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "result.json").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_record_tells_whether_it_is_as_it_was_written(tmp_path: Path) -> None:
+    path, record = tmp_path / "result.json", record_of(FINISHED)
+    write_record(path, record)
+    written = path.read_text()
+    assert read_record(path) == record
+    path.write_bytes(written.replace("\n", "\r\n").encode())  # as git may check it out
+    assert read_record(path) == record
+    for changed in (
+        written.replace('"val/score": 60.0', '"val/score": 61.0'),
+        written.replace('"val/score": 60.0', '"val/score": 60.00'),  # the same number, but not as we write it
+        written.replace('"seed": 0', '"seed":  0'),
+        written.replace('"sha256": "', '"sha256": "0'),
+        json.dumps(json.loads(written)),
+    ):
+        assert changed != written
+        path.write_text(changed)
+        with pytest.raises(ValueError, match=r"result\.json is not a record: it is not as it was written"):
+            read_record(path)
+
+
+def test_a_record_from_before_there_were_digests_is_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "result.json", FINISHED)
+    assert read_record(tmp_path / "result.json") == record_of(FINISHED)
 
 
 def test_finished_is_a_valid_record_of_this_very_run(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from store_factory import CPU, GPU, fill, run_record, write_run
+from store_factory import CPU, GPU, fill, record_of, run_record, write_run
 
+from read_repro.records.store import write_record
 from read_repro.tables.load import read_store
 
 
@@ -25,6 +26,17 @@ def test_every_record_becomes_a_row(tmp_path):
     assert (len(store.planned), len(store.reference)) == (56, 21)
     assert store.broken == ()
     assert set(store.runs[store.runs["chosen"]]["setting"]) == {"lr=0.001", ""}
+
+
+def test_a_record_edited_by_hand_is_named_and_left_out(tmp_path):
+    path = write_run(tmp_path, run_record(seed=0))
+    write_record(path, record_of(run_record(seed=0)))
+    assert len(read_store(tmp_path).runs) == 1
+    path.write_text(path.read_text().replace('"test/score": 59.0', '"test/score": 95.0'))
+    store = read_store(tmp_path)
+    assert len(store.runs) == 0
+    assert "edited or damaged" in store.broken[0]
+    assert path.relative_to(tmp_path).as_posix() in store.broken[0]
 
 
 BROKEN = {

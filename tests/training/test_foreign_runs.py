@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from evil import BACKBONES, RECORDS, SECRET, Place, change, copy_of
+from evil import BACKBONES, RECORDS, SECRET, Place, change, copy_of, fill, tensors
 from nonsense import sentence, write_glue
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -57,7 +58,7 @@ def _watched(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setenv("EVIL_SECRET", SECRET)
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(30)
+    signal.alarm(120)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
@@ -76,10 +77,17 @@ def refused(place: Place, capsys: pytest.CaptureFixture[str]) -> str:
     return said.err
 
 
+def ordinary(folder: Path) -> int:
+    """The mode of an ordinary new file."""
+    (folder / "ordinary").touch()
+    return (folder / "ordinary").stat().st_mode
+
+
 def test_a_genuine_run_predicts_from_where_it_was_copied_to(
     genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = copy_of(genuine, tmp_path)
+    assert {path.stat().st_mode for path in (genuine.result, genuine.weights)} == {ordinary(tmp_path)}
     assert main([f"run={place.run}", TEXT]) == 0
     assert capsys.readouterr().out.split("\n")[0] in ("acceptable", "unacceptable")
 
@@ -106,6 +114,42 @@ def test_an_evil_backbone_ends_in_one_line(
         inner = hashlib.sha256(weights.read_bytes()).hexdigest()
         change("weights", hashlib.sha256(inner.encode()).hexdigest())(place)
     refused(place, capsys)
+
+
+def test_every_flipped_bit_is_named(genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """60 random bits of the record, of the header of the weights and of the weights themselves."""
+    place, draw = copy_of(genuine, tmp_path), random.Random(0)
+    header = 8 + int.from_bytes(place.weights.read_bytes()[:8], "little")
+    parts = {place.result: (0, place.result.stat().st_size), place.weights: (0, header)}
+    spans = [*parts.items(), (place.weights, (header, place.weights.stat().st_size))]
+    for path, (start, end) in spans * 20:
+        whole = path.read_bytes()
+        byte, bit = draw.randrange(start, end), draw.randrange(8)
+        path.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1 << bit]) + whole[byte + 1 :])
+        assert path.name in refused(place, capsys), (path, byte, bit)
+        path.write_bytes(whole)
+    assert main([f"run={place.run}", TEXT]) == 0
+
+
+def test_weights_of_another_run_of_the_same_method_are_named(
+    genuine: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = copy_of(genuine, tmp_path)
+    digest = place.record()["trained_weights"]
+    tensors("run", fill(0.5))(place)  # whole and well signed, but not what the record was measured with
+    change("trained_weights", digest)(place)
+    assert "another run's" in refused(place, capsys)
+
+
+def test_a_backbones_name_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "a" / "b" / "c" / "results"
+    monkeypatch.setattr(sys, "argv", [
+        "train.py", "backbone=t5-random", "backbone.name=../../../x", "data=synthetic", f"results_dir={results}"
+    ])  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_corpus_is_large_enough() -> None:
