@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from read_repro.backbones.backbone import Batch
 from read_repro.config.files import CONF
 from read_repro.measure.peak_memory import SavedForBackward
+from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.training.checks import check
 from read_repro.training.parts import Parts, build
@@ -42,10 +43,7 @@ class Stepper:
         self.optimizer = method.configure_optimizers()["optimizer"]
 
     def step(self, batch: Batch) -> None:
-        self.optimizer.zero_grad()
-        self.method.backbone.loss(self.method(batch), batch).backward()
-        torch.nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], 1.0)
-        self.optimizer.step()
+        train_step(self.method, self.optimizer, batch)
 
     def time_s(self, batches: list[Batch]) -> float:
         started_s = time.perf_counter()

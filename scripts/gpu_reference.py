@@ -26,12 +26,13 @@ from read_repro.backbones.backbone import Batch
 from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.backbones.label_decoding import Answers
+from read_repro.config.files import settings
 from read_repro.errors import InputError
 from read_repro.measure.energy_meter import EnergyMeter
 from read_repro.measure.gpu_reader import visible_uuids
-from read_repro.measure.memory_planner import train_step
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory
+from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_checkpoint, load_method
 from read_repro.paper import METHODS
@@ -54,7 +55,7 @@ LONGEST = 128  # tokens; longer sources are cut, as in training
 LONG_WINDOW_S, SHORT_WINDOW_S = 60.0, 15.0
 INFERENCE_SHARE = 0.25  # of the training window
 INTERVAL_S = 1.0
-P0_KW, CPU_P0_KW = 0.25, 0.004  # conf/energy/default.yaml's
+ENERGY = settings("energy", "default")  # p0 as in every run
 SET_UP_S = 15.0  # building, warming up and finishing the last step, reserved in the budget
 
 
@@ -105,7 +106,7 @@ def measure_training(method: Method, batches: list[Batch], *, window_s: float) -
     for batch in batches[:3]:
         train_step(method, optimizer, batch)
     uuids = visible_uuids() if device.type == "cuda" else ()
-    meter = EnergyMeter(interval_s=INTERVAL_S, p0_kw=P0_KW, cpu_p0_kw=CPU_P0_KW, gpu_uuids=uuids)
+    meter = EnergyMeter(interval_s=INTERVAL_S, p0_kw=ENERGY["p0_kw"], cpu_p0_kw=ENERGY["cpu_p0_kw"], gpu_uuids=uuids)
     with PeakMemory("train", device) as memory, meter:
         step_s = repeat(
             lambda batch: train_step(method, optimizer, batch), cycle(batches), window_s=window_s, device=device
@@ -118,7 +119,7 @@ def measure_training(method: Method, batches: list[Batch], *, window_s: float) -
 def own_limit(energy: dict[str, float | None]) -> dict[str, float | None]:
     """Eq. (4) with the card's power limit for p0 in place of the paper's 0.25 kW."""
     limit_w = energy["energy/power_limit_w"]
-    factor = None if limit_w is None else limit_w / 1000 / P0_KW
+    factor = None if limit_w is None else limit_w / 1000 / ENERGY["p0_kw"]
     scaled = {}
     for unit in ("kwh", "power_kw"):
         value = energy[f"energy/eq4_{unit}"]

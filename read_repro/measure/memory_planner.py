@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,16 +21,15 @@ from read_repro.errors import InputError
 from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import BYTES_PER_GIB
+from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
-from read_repro.paper import METHODS
 from read_repro.records.naming import show
 from read_repro.records.store import SCHEMA, write_json
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
-CLIP = 1.0  # conf/trainer/default.yaml's; its value costs no byte
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +69,6 @@ class Plan:
         return Path(self.backbone, "".join([self.method, *(f",{k}={show(v)}" for k, v in pairs.items()), ".json"]))
 
 
-EVERYTHING = [
-    "backbone=t5-small,t5-base,t5-large,t5-3b",
-    f"method={','.join(METHODS)}",
-    "phase=train,infer",
-]
 DEFAULTS = {f.name: f.default for f in fields(Plan)}
 
 
@@ -110,16 +103,6 @@ def full_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> di
     targets = torch.ones(batch_size, target_tokens, dtype=torch.long)
     labels = torch.zeros(batch_size, dtype=torch.long)
     return {"input_ids": source, "attention_mask": torch.ones_like(source), "target_ids": targets, "labels": labels}
-
-
-def train_step(method: Method, optimizer: torch.optim.Optimizer, batch: dict[str, Tensor]) -> Tensor:
-    """One step in Lightning's order, in which the last step's gradients live until the forward pass is over."""
-    loss = method.backbone.loss(method(batch), batch)
-    optimizer.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(method.trainable().values(), CLIP, foreach=True)
-    optimizer.step()
-    return loss.detach()
 
 
 def count_training(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
@@ -186,42 +169,40 @@ def describe(plan: Plan, record: Mapping[str, Any]) -> str:
     )
 
 
-def parse_plans(arguments: Sequence[str]) -> list[dict[str, Any]]:
-    """``key=value`` arguments as keywords of `Plan`; a comma makes several plans: ``phase=train,infer``."""
+def parse_plan(arguments: Sequence[str]) -> Plan:
+    """The plan that ``key=value`` arguments ask for.
+
+    Raises:
+        InputError: an argument that is no plan's, or a value that a plan cannot have.
+    """
     allowed = (*(name for name in DEFAULTS if name != "changes"), "method.<its setting>")
-    choices: dict[str, list[Any]] = {}
+    own: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals or (key not in allowed and not key.startswith("method.")):
             raise InputError(f"{argument} is not understood: give key=value with key one of {', '.join(allowed)}")
-        choices[key] = [yaml.safe_load(value) for value in text.split(",")]
-    return [_keywords(dict(zip(choices, values, strict=True))) for values in product(*choices.values())]
-
-
-def _keywords(pairs: Mapping[str, Any]) -> dict[str, Any]:
-    changes = {key.removeprefix("method."): value for key, value in pairs.items() if key.startswith("method.")}
-    return {key: value for key, value in pairs.items() if "." not in key} | {"changes": changes}
+        (changes if "." in key else own)[key.removeprefix("method.")] = yaml.safe_load(text)
+    return Plan(**own, changes=changes)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the plans asked for or, with ``--write``, write the records that are not there yet."""
+    """Plan one method's peak memory on one backbone. For many: train.py experiment=figure5 or experiment=table3."""
     parser = argparse.ArgumentParser(prog="python -m read_repro.measure.memory_planner", description=main.__doc__)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="backbone=t5-3b method=read batch_size=48 ...")
-    parser.add_argument("--write", type=Path, metavar="DIR", help="results/planned; all T5s and methods unless named")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="also write the record below this folder")
     options = parser.parse_args(arguments)
     try:
-        defaults = EVERYTHING if options.write else []
-        for plan in [Plan(**keywords) for keywords in parse_plans([*defaults, *options.settings])]:
-            if options.write is None:
-                print(describe(plan, planned(plan)))
-            elif not (path := options.write / plan.path).exists():
-                record = planned(plan)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_json(path, record)
-                print(path, f"{record['metrics'][PEAK_KEYS[plan.phase]]:.2f} GiB", flush=True)
+        plan = parse_plan(options.settings)
+        record = planned(plan)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
+    print(describe(plan, record))
+    if options.write is not None:
+        path = options.write / plan.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, record)
     return 0
 
 

@@ -175,16 +175,13 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
 
 def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
     """The memory plans of one method: no training, no seed, no task."""
-    from read_repro.measure.memory_planner import (
-        Plan,  # the only part of a sweep that needs torch
-        parse_plans,
-    )
+    from read_repro.measure.memory_planner import parse_plan  # the only part of a sweep that needs torch
 
     own = {key: values for key, values in choices.items() if key in ("backbone", "method") or key.startswith("method.")}
     for values in product(*own.values()):
         pairs = (*(f"{key}={text}" for key, text in zip(own, values, strict=True)), f"phase={phase}")
         place = results / "planned"
-        path = Plan(**parse_plans(pairs)[0]).path
+        path = parse_plan(pairs).path
         command = ("-m", "read_repro.measure.memory_planner", *pairs, "--write", str(place))
         cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
         yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)

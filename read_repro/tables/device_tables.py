@@ -90,8 +90,7 @@ def _plan_commands(lacking: list[tuple[str, str]]) -> list[str]:
         commands.setdefault(backbone, []).append(method)
     return [
         f"Not planned on {backbone}: {', '.join(methods)}: "
-        f"`python -m read_repro.measure.memory_planner backbone={backbone} method={methods[0]} phase=infer` "
-        "(and so on)."
+        f"`python train.py experiment=table3 backbone={backbone} method={','.join(methods)}`."
         for backbone, methods in commands.items()
     ]
 
@@ -120,9 +119,7 @@ def planned_table(store: Store) -> list[Table]:
         for gpu in gpus(store):
             found = [stat_of(reference_row(store, gpu, backbone, m), "memory/train_peak_gib") for m in METHODS]
             rows.append(_row_3(backbone, f"measured, {gpu}", found, columns))
-    command = (
-        f"To fill: `python -m read_repro.measure.memory_planner backbone={','.join(lacking)} method=... batch_size=48`."
-    )
+    command = f"To fill: `python train.py experiment=figure5 backbone={','.join(lacking)}`."
     notes = ("The paper printed only a picture (Figure 5, right).", *((command,) if lacking else ()))
     return [Table("Peak training memory (GiB)", columns, tuple(rows), (), notes)]
 
