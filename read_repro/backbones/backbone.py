@@ -2,9 +2,9 @@
 
 A *stack* is a pile of transformer layers: T5 has an encoder and a decoder, BERT an encoder. A side network meets a
 backbone in two calls with plain tensors between them: ``frozen_encoder`` / ``frozen_decoder`` run a stack without a
-graph and keep its states, ``logits`` turns a corrected last state into scores. Methods that change the backbone itself
-use ``encode`` / ``decode``, which do build a graph. How scores become a label is the backbone's business, too: T5
-spells a label string, BERT's task head has one output a class.
+graph and hand on its states, ``logits`` turns a corrected last state into scores. Methods that change the backbone
+itself use ``encode`` / ``decode``, which do build a graph. How scores become a label is the backbone's business, too:
+T5 spells a label string, BERT's task head has one output a class.
 
 Letters: B batch, S source tokens, T decoder tokens, D width, N layers, V vocabulary.
 """
@@ -13,11 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from read_repro.backbones.frozen_pass import Keep, States, run_frozen
+from read_repro.backbones.frozen_pass import Each, Keep, States, run_frozen
 from read_repro.backbones.stored_pass import frozen_or_stored
 
 Batch = dict[str, Tensor]
@@ -91,29 +90,35 @@ class Backbone(nn.Module, ABC):
         """The decoder's last state: encoder state (B, S, D), tokens (B, T) -> (B, T, D)."""
         raise TypeError(f"{type(self).__name__} has no decoder")
 
-    def frozen_decoder(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep) -> States:
-        """Run the decoder once, without a graph, over the uncorrected encoder output (B, S, D), or read it back."""
+    def frozen_decoder(
+        self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep, each: Each | None = None
+    ) -> States:
+        """As ``frozen_encoder``, for the decoder over the uncorrected encoder output (B, S, D)."""
         raise TypeError(f"{type(self).__name__} has no decoder")
 
     def open_attention(self, stack: str) -> None:
         """Let a stack compute its attention in the open: the fused kernels return no scores."""
         self.stack(stack).set_attn_implementation("eager")
 
-    def frozen_encoder(self, batch: Batch, keep: Keep) -> States:
-        """Run the encoder once, without a graph, or take its states from the batch if it carries stored ones."""
+    def frozen_encoder(self, batch: Batch, keep: Keep, each: Each | None = None) -> States:
+        """Run the encoder once, without a graph, or take its states from the batch if it carries stored ones.
 
-        def live(rows: Tensor | None) -> States:
+        ``each`` reads the layers one by one; without it the states of all are kept.
+        """
+
+        def live(rows: Tensor | None, each: Each | None) -> States:
             own = batch if rows is None else rows_of(batch, rows)
-            return self._frozen("encoder", lambda: self.encode(own), keep)
+            return self._frozen("encoder", lambda: self.encode(own), keep, each)
 
-        return frozen_or_stored(batch, "encoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live)
+        return frozen_or_stored(
+            batch, "encoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live, each=each
+        )
 
     @abstractmethod
     def release(self) -> None:
         """Give up every weight that stored states make needless; what turns a last state into an answer stays."""
 
-    @torch.no_grad()
-    def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep) -> States:
+    def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep, each: Each | None) -> States:
         return run_frozen(
             forward,
             layers=list(self.layers(stack)),
@@ -121,6 +126,7 @@ class Backbone(nn.Module, ABC):
             cross_attentions=self.attentions(stack, cross=True),
             normalise=self.normalise,
             keep=keep,
+            each=each,
         )
 
 

@@ -1,4 +1,7 @@
-"""What one frozen pass through a stack leaves for a side network.
+"""One frozen pass through a stack, for a side network that reads its layers.
+
+The layers are handed on one by one, as the stack computes them, so that a side network can step beside the backbone
+and no more than one layer's states need be alive. Without a reader the pass keeps them all.
 
 Letters: B batch, T tokens of the stack, S source tokens, D width, N layers.
 """
@@ -8,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,13 +32,39 @@ class Keep:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """What a frozen pass hands on of one layer: plain tensors outside any graph."""
+
+    hidden: Tensor  # (B, T, D)
+    self_scores: Tensor | None = None  # (B, T, T)
+    cross_scores: Tensor | None = None  # (B, T, S)
+
+
+Each = Callable[[Layer], None]  # a reader of layers
+
+
+@dataclass(frozen=True)
 class States:
-    """Plain tensors outside any graph, fit to be cached and shared by many candidates."""
+    """What a frozen pass leaves: plain tensors outside any graph, fit to be cached and shared by many candidates.
+
+    Where a reader took the layers as they came, only ``output`` is left.
+    """
 
     hidden: Sequence[Tensor] | Tensor  # (N, B, T, D) if normalised, else (N + 1, B, T, D); empty with output_only
     output: Tensor  # (B, T, D), what the backbone itself would hand on
     self_scores: Tensor | None = None  # (N, B, T, T)
     cross_scores: Tensor | None = None  # (N, B, T, S)
+
+    def layers(self) -> Iterator[Layer]:
+        """The layers one by one, as the live pass hands them on; in raw form phi_0 comes first and has no scores."""
+        for number, hidden in enumerate(self.hidden):
+            yield Layer(hidden, self._beside(number, self.self_scores), self._beside(number, self.cross_scores))
+
+    def _beside(self, number: int, scores: Tensor | None) -> Tensor | None:
+        if scores is None:
+            return None
+        place = number - (len(self.hidden) - len(scores))
+        return scores[place] if place >= 0 else None
 
 
 def rms_norm(hidden: Tensor, eps: float = 1e-6) -> Tensor:
@@ -46,20 +76,41 @@ class LayerBuffer:
     """One tensor (N, ...) that layers are written into as they come, so that no state is held twice."""
 
     def __init__(self, layers: int) -> None:
-        self.layers = layers
+        self.layers, self.filled = layers, 0
         self.tensor: Tensor | None = None
 
-    def write(self, layer: int, value: Tensor) -> None:
+    def append(self, value: Tensor | None) -> None:
+        if value is None:
+            return
         if self.tensor is None:
             self.tensor = value.new_empty((self.layers, *value.shape))
-        self.tensor[layer].copy_(value)
+        self.tensor[self.filled].copy_(value)
+        self.filled += 1
+
+
+class AllLayers:
+    """A reader of layers that keeps them all."""
+
+    def __init__(self, depth: int, keep: Keep) -> None:
+        self.hidden = LayerBuffer(depth if keep.normalised else depth + 1)
+        self.self_scores, self.cross_scores = LayerBuffer(depth), LayerBuffer(depth)
+
+    def __call__(self, layer: Layer) -> None:
+        self.hidden.append(layer.hidden)
+        self.self_scores.append(layer.self_scores)
+        self.cross_scores.append(layer.cross_scores)
+
+    def states(self, output: Tensor) -> States:
+        """What was kept, with what the stack returned."""
+        hidden = () if self.hidden.tensor is None else self.hidden.tensor
+        return States(hidden, output, self.self_scores.tensor, self.cross_scores.tensor)
 
 
 @contextmanager
-def layer_hooks(modules: Sequence[nn.Module], keep: Callable[[int, Any, Any], None]) -> Iterator[None]:
-    """Call ``keep(i, arguments, output)`` after each forward of the i-th module, while the context is open."""
+def layer_hooks(modules: Sequence[nn.Module], after: Callable[[int, Any, Any], None]) -> Iterator[None]:
+    """Call ``after(i, arguments, output)`` after each forward of the i-th module, while the context is open."""
     handles = [
-        module.register_forward_hook(lambda _module, args, output, i=i: keep(i, args, output))
+        module.register_forward_hook(lambda _module, args, output, i=i: after(i, args, output))
         for i, module in enumerate(modules)
     ]
     try:
@@ -69,6 +120,7 @@ def layer_hooks(modules: Sequence[nn.Module], keep: Callable[[int, Any, Any], No
             handle.remove()
 
 
+@torch.no_grad()
 def run_frozen(
     forward: Callable[[], Tensor],
     *,
@@ -77,34 +129,35 @@ def run_frozen(
     cross_attentions: Sequence[nn.Module],
     normalise: Callable[[Tensor], Tensor],
     keep: Keep,
+    each: Each | None = None,
 ) -> States:
-    """Run ``forward`` once and keep what was asked for. The caller closes the graph (``torch.no_grad``).
+    """Run ``forward`` once, without a graph.
 
-    ``attentions`` return their scores (B, heads, T, tokens read) as the last item of their output.
+    ``attentions`` return their scores (B, heads, T, tokens read) as the last item of their output. ``each`` reads the
+    layers as they come, in order, without a graph too; without it the states of all layers are kept.
     """
-    depth = len(layers)
-    hidden = LayerBuffer(depth if keep.normalised else depth + 1)
-    self_scores, cross_scores = LayerBuffer(depth), LayerBuffer(depth)
+    kept = AllLayers(len(layers), keep)
+    hand_on = each or kept
+    scores: dict[str, Tensor] = {}  # of the layer under way: its attention runs before its end is reported
 
-    def keep_state(layer: int, args: Any, output: Any) -> None:
-        if keep.output_only:
-            return
+    def after_layer(number: int, args: Any, output: Any) -> None:
         state = output[0] if isinstance(output, tuple) else output
         if not keep.normalised:
-            if layer == 0:
-                hidden.write(0, args[0])
-            hidden.write(layer + 1, state)
-        elif layer < depth - 1:  # phi_N is the state after the final norm: written at the end
-            hidden.write(layer, normalise(state))
+            if number == 0:
+                hand_on(Layer(args[0]))
+            hand_on(Layer(state, **scores))
+        elif number < len(layers) - 1:  # phi_N is the state after the final norm: handed on at the end
+            hand_on(Layer(normalise(state), **scores))
+
+    def note(name: str) -> Callable[[int, Any, Any], None]:
+        return lambda _number, _args, output: scores.update({name: output[-1].mean(dim=1)})
 
     with (
-        layer_hooks(layers, keep_state),
-        layer_hooks(attentions if keep.self_scores else (), lambda i, _, out: self_scores.write(i, out[-1].mean(1))),
-        layer_hooks(
-            cross_attentions if keep.cross_scores else (), lambda i, _, out: cross_scores.write(i, out[-1].mean(1))
-        ),
+        layer_hooks(() if keep.output_only else layers, after_layer),
+        layer_hooks(attentions if keep.self_scores else (), note("self_scores")),
+        layer_hooks(cross_attentions if keep.cross_scores else (), note("cross_scores")),
     ):
         output = forward()
-    if keep.normalised and not keep.output_only:
-        hidden.write(depth - 1, normalise(output))
-    return States(() if hidden.tensor is None else hidden.tensor, output, self_scores.tensor, cross_scores.tensor)
+        if keep.normalised and not keep.output_only:
+            hand_on(Layer(normalise(output), **scores))
+    return kept.states(output)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from read_repro.backbones.frozen_pass import Keep, States
+from read_repro.backbones.frozen_pass import Each, Keep, States
 
 HELD = "held"
 
@@ -45,22 +45,29 @@ def frozen_or_stored(
     *,
     pre_norm: bool,
     normalise: Callable[[Tensor], Tensor],
-    live: Callable[[Tensor | None], States],
+    live: Callable[[Tensor | None, Each | None], States],
     nodes: Tensor | None = None,
+    each: Each | None = None,
 ) -> States:
     """The states of a stack: from the batch where it carries them, live for the rows that are not stored.
 
     Args:
-        live: runs the stack for the rows that a mask (B,) chooses, or without one for all.
+        live: runs the stack for the rows that a mask (B,) chooses, or without one for all, and lets a reader have the
+            layers as they come.
         nodes: which stored prefix each decoder position is, (B, T); None in an encoder.
+        each: reads the layers one by one; without it the states of all are returned.
     """
     if not has_stored(batch, stack):
-        return live(None)
-    stored = read_back(batch, stack, keep, pre_norm=pre_norm, normalise=normalise, nodes=nodes)
-    if HELD not in batch:
-        return stored
-    missing = ~batch[HELD]
-    return _merged(stored, live(missing), missing)
+        return live(None, each)
+    states = read_back(batch, stack, keep, pre_norm=pre_norm, normalise=normalise, nodes=nodes)
+    if HELD in batch:
+        missing = ~batch[HELD]
+        states = _merged(states, live(missing, None), missing)
+    if each is None:
+        return states
+    for layer in states.layers():
+        each(layer)
+    return States((), states.output)
 
 
 def read_back(

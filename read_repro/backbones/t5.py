@@ -12,7 +12,7 @@ from transformers import T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from read_repro.backbones.backbone import Backbone, Batch, Decode, Released, rows_of
-from read_repro.backbones.frozen_pass import Keep, States, rms_norm
+from read_repro.backbones.frozen_pass import Each, Keep, States, rms_norm
 from read_repro.backbones.label_decoding import Answers
 from read_repro.backbones.prefix_tree import PrefixTree
 from read_repro.backbones.stored_pass import frozen_or_stored, has_stored
@@ -56,16 +56,18 @@ class T5Backbone(Backbone):
             use_cache=False,
         ).last_hidden_state
 
-    def frozen_decoder(self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep) -> States:
-        def live(rows: Tensor | None) -> States:
+    def frozen_decoder(
+        self, encoded: Tensor, batch: Batch, decoder_ids: Tensor, keep: Keep, each: Each | None = None
+    ) -> States:
+        def live(rows: Tensor | None, each: Each | None) -> States:
             if rows is None:
-                return self._frozen("decoder", lambda: self.decode(encoded, batch, decoder_ids), keep)
+                return self._frozen("decoder", lambda: self.decode(encoded, batch, decoder_ids), keep, each)
             own = rows_of(batch, rows)
-            return self._frozen("decoder", lambda: self.decode(encoded[rows], own, decoder_ids[rows]), keep)
+            return self._frozen("decoder", lambda: self.decode(encoded[rows], own, decoder_ids[rows]), keep, each)
 
         nodes = self.tree.nodes(decoder_ids) if has_stored(batch, "decoder") else None
         return frozen_or_stored(
-            batch, "decoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live, nodes=nodes
+            batch, "decoder", keep, pre_norm=self.pre_norm, normalise=self.normalise, live=live, nodes=nodes, each=each
         )
 
     def release(self) -> None:

@@ -5,7 +5,7 @@ T5-base); transformers ties the two (222,903,552). Both percentages are reported
 method trains alike, is counted apart.
 
 ``python -m read_repro.measure.parameters`` builds every method as shipped on the meta device (shapes without numbers),
-and prints the parameter columns of Tables 1 and 2, ours beside the paper's.
+and prints the parameter columns of Tables 1 and 2, ours beside the paper's, and counts of what the paper leaves open.
 """
 
 from collections.abc import Iterable, Mapping
@@ -138,6 +138,22 @@ def table2_methods() -> list[ShippedMethod]:
     ]
 
 
+def prototype_choices() -> list[ShippedMethod]:
+    """READ with each choice of its author's prototype (``read_repro.methods.read``), beside what Table 1 prints."""
+    choices: list[dict[str, Any]] = [
+        {"aggregate": "mean"},
+        {"norm": "learned"},
+        {"readout_init": "default"},
+        {"output_scale": 0.1},
+    ]
+    printed = {row.backbone: row.printed for row in table1_methods() if row.method == "read"}
+    return [
+        ShippedMethod("read", backbone, printed[backbone], choice)
+        for backbone in COUNTED_BACKBONES
+        for choice in choices
+    ]
+
+
 def lst_presets() -> list[ShippedMethod]:
     """What LST's authors ran, as shipped; the paper prints no percentage for them."""
     presets = [name for name in names("method") if name.endswith("_lst") or name.startswith("lst_")]
@@ -149,7 +165,7 @@ def render(title: str, rows: Iterable[Counted]) -> str:
     notes: list[str] = []
     lines = [
         title,
-        f"{'method':<24} {'backbone':<9} {'trainable':>12} {'ours %':>8} {'paper %':>8} {'of tied %':>10}",
+        f"{'method':<25} {'backbone':<9} {'trainable':>12} {'ours %':>8} {'paper %':>8} {'of tied %':>10}",
     ]
     for item in rows:
         if item.note is not None and item.note not in notes:
@@ -157,7 +173,7 @@ def render(title: str, rows: Iterable[Counted]) -> str:
         marks = ("" if item.agrees else " differs") + (f" [{notes.index(item.note) + 1}]" if item.note else "")
         changes = "".join(f" {key}={str(value).lower()}" for key, value in item.row.changes.items())
         lines.append(
-            f"{item.row.method + changes:<24} {item.row.backbone:<9} {item.trainable:>12,} {item.percent_paper:>8.3f} "
+            f"{item.row.method + changes:<25} {item.row.backbone:<9} {item.trainable:>12,} {item.percent_paper:>8.3f} "
             f"{item.row.printed or '-':>8} {item.percent_tied:>10.3f}{marks}"
         )
     return "\n".join([*lines, *(f"[{number}] {note}" for number, note in enumerate(notes, start=1))])
@@ -168,6 +184,7 @@ def main() -> None:
     tables = {
         "Table 1: trainable parameters": table1_methods(),
         "Table 2: READ with and without recurrence": table2_methods(),
+        "READ as its author's prototype has it (github.com/JohnlNguyen/READ): Table 1 cannot tell": prototype_choices(),
         "As LST's authors ran the baselines (arXiv 2206.06522)": lst_presets(),
     }
     for title, rows in tables.items():

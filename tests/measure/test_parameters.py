@@ -13,6 +13,7 @@ from read_repro.measure.parameters import (
     counted,
     lst_presets,
     paper_size,
+    prototype_choices,
     render,
     table1_methods,
     table2_methods,
@@ -91,6 +92,18 @@ def test_the_table_shows_digits_the_paper_and_what_differs() -> None:
     assert line.split()[3:6] == ["59,891,712", "7.772", "6.4"]
     assert line.endswith("differs [2]")
     assert "7.65%" in text
+
+
+def test_table_1_cannot_tell_which_of_its_prototypes_choices_read_made() -> None:
+    found = {(row.backbone, *row.changes): counted(row) for row in prototype_choices()}
+    assert len(found) == 8
+    assert all(result.agrees and result.row.printed for result in found.values())
+    assert round(found["t5-base", "norm"].percent_paper, 3) == 0.797
+    assert round(found["t5-large", "norm"].percent_paper, 3) == 0.324
+    sizes = {name: 2 * width for name, width in (("t5-base", 768), ("t5-large", 1024))}
+    for (name, choice), result in found.items():
+        plain = TRAINABLE["read", name]
+        assert result.trainable == plain + (sizes[name] if choice == "norm" else 0)
 
 
 def test_read_on_t5_base_is_under_8_mb_on_disk() -> None:

@@ -45,6 +45,8 @@ CASES = [
     Case("read", READ, {"cell": "rnn"}),
     Case("read", READ, {"cell": "lstm"}),
     Case("read", READ, {"recurrent": False}, no_gradient=r".*weight_hh"),
+    Case("read", READ, {"aggregate": "mean", "norm": "learned"}),
+    Case("read", READ, {"readout_init": "default", "output_scale": 0.5}, starts_at_backbone=False),
     Case("adapter", ADAPTER),
     Case("adapter", ADAPTER, {"placement": "sublayer"}),
     Case("adapter_lst", ADAPTER_LST, starts_at_backbone=False),

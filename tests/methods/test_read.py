@@ -1,6 +1,8 @@
 """READ against its own equation, and its promise that nothing flows through the backbone."""
 
+from dataclasses import replace
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -8,24 +10,34 @@ from tiny import KINDS, backbone, batch, build
 from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone
-from read_repro.backbones.frozen_pass import Keep, States, rms_norm
+from read_repro.backbones.frozen_pass import Keep, Layer, States, rms_norm
 from read_repro.errors import InputError
 from read_repro.measure.peak_memory import SavedForBackward
-from read_repro.methods.read import READ, SideRNN, gru_step
+from read_repro.methods.read import READ
+from read_repro.methods.read_side import SideRNN, gru_step
 
-VARIANTS = [
-    {"cell": cell, "joiner": joiner, "recurrent": True}
-    for cell in ("gru", "rnn", "lstm")
-    for joiner in ("identity", "attention")
-] + [{"cell": "gru", "joiner": "identity", "recurrent": False}]
+VARIANTS: list[dict[str, Any]] = [
+    *({"cell": cell, "joiner": joiner} for cell in ("gru", "rnn", "lstm") for joiner in ("identity", "attention")),
+    {"recurrent": False},
+    {"recurrent": False, "norm": "learned", "output_scale": 2.0},
+    {"aggregate": "mean"},
+    {"aggregate": "mean", "cell": "lstm", "joiner": "attention", "norm": "learned"},
+    {"norm": "learned"},
+    {"norm": "learned", "joiner": "attention"},
+    {"readout_init": "default", "output_scale": 0.25},
+]
+over_variants = pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
 
 
 def wake(method: READ) -> READ:
-    """Give the zero-initialised output something to say."""
+    """Give the zero-initialised output something to say, and norms weights that tell dimensions apart."""
     with torch.no_grad():
         for up in list(method.side.values())[-1].up:
             up.weight.normal_()
             up.bias.normal_()
+        for side in method.side.values():
+            if side.norm is not None:
+                side.norm.weight.uniform_(0.5, 1.5)
     return method.eval()
 
 
@@ -43,55 +55,115 @@ def plain_cell(cell: nn.Module, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
-def plain_side(side: SideRNN, states: States, correction: Tensor | None) -> Tensor:
+def plain_norm(phi: Tensor, kind: str, weight: Tensor | None) -> Tensor:
+    """What the cell reads of a state (D,) of the residual stream: T5's is not normalised, BERT's is."""
+    if kind == "bert" and weight is None:
+        return phi
+    normalised = phi / torch.sqrt((phi**2).mean() + 1e-6)
+    return normalised if weight is None else weight * normalised
+
+
+def plain_side(side: SideRNN, kind: str, raw: States, correction: Tensor | None, variant: dict[str, Any]) -> Tensor:
     """READ of one stack, written from equation (1) with a loop over examples, layers and tokens."""
-    depth, rows, tokens, width = states.hidden.shape
+    states = [*raw.hidden[1:-1], raw.output]  # phi_N is the state after the final norm
+    rows, tokens, width = raw.output.shape
     result = torch.zeros(rows, tokens, width)
+    weight = side.norm.weight if variant.get("norm") == "learned" else None
     for row in range(rows):
         h = torch.zeros(tokens, side.hidden)
         c = torch.zeros(tokens, side.hidden)
-        for layer in range(depth):
+        every_h = []
+        for layer in range(len(states)):
             new_h, new_c = torch.zeros_like(h), torch.zeros_like(c)
             for a in range(tokens):
-                x = states.hidden[layer, row, a]
+                x = plain_norm(states[layer][row, a], kind, weight)
                 if side.own is not None:
-                    s = states.self_scores[layer, row, a]
+                    s = raw.self_scores[layer, row, a]
                     psi = side.own.weight @ h[a] + sum(s[b] * (side.others.weight @ h[b]) for b in range(tokens))
                     if correction is not None:
-                        cross = states.cross_scores[layer, row, a]
+                        cross = raw.cross_scores[layer, row, a]
                         psi = psi + sum(
                             cross[b] * (side.encoder.weight @ correction[row, b]) for b in range(len(cross))
                         )
                     x = torch.cat([x, psi])
                 elif correction is not None:
-                    cross = states.cross_scores[layer, row, a]
+                    cross = raw.cross_scores[layer, row, a]
                     x = x + sum(cross[b] * correction[row, b] for b in range(len(cross)))
                 previous = (h[a], c[a]) if side.recurrent else (torch.zeros_like(h[a]), torch.zeros_like(c[a]))
                 new_h[a], new_c[a] = plain_cell(side.cells[layer if not side.recurrent else 0], x, *previous)
             h, c = new_h, new_c
+            every_h.append(h)
             if not side.recurrent:
                 result[row] += torch.stack([side.up[layer].weight @ t + side.up[layer].bias for t in h])
+        if variant.get("aggregate") == "mean":
+            h = sum(every_h) / len(every_h)
         if side.recurrent:
             result[row] = torch.stack([side.up[0].weight @ t + side.up[0].bias for t in h])
-    return result
+    return variant.get("output_scale", 1.0) * result
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, v.values())))
+@over_variants
 def test_read_is_the_equation_written_out(kind: str, variant: dict[str, Any]) -> None:
     method, examples = wake(build("read", kind, hidden=5, **variant)), batch(kind, rows=3, length=6)
     with torch.no_grad():
-        encoder = method.backbone.frozen_encoder(examples, method.keep["encoder"])
-        correction = plain_side(method.side["encoder"], encoder, None)
+        raw = {stack: replace(keep, normalised=False) for stack, keep in method.keep.items()}
+        encoder = method.backbone.frozen_encoder(examples, raw["encoder"])
+        correction = plain_side(method.side["encoder"], kind, encoder, None, variant)
         if kind == "bert":
             expected = method.backbone.logits(encoder.output + correction, examples)
         else:
-            ids = method.backbone.decoder_ids(examples)
-            decoder = method.backbone.frozen_decoder(encoder.output, examples, ids, method.keep["decoder"])
-            expected = method.backbone.logits(
-                decoder.output + plain_side(method.side["decoder"], decoder, correction), examples
+            decoder = method.backbone.frozen_decoder(
+                encoder.output, examples, method.backbone.decoder_ids(examples), raw["decoder"]
             )
+            own = plain_side(method.side["decoder"], kind, decoder, correction, variant)
+            expected = method.backbone.logits(decoder.output + own, examples)
         torch.testing.assert_close(method(examples), expected, rtol=1e-4, atol=1e-4)
+
+
+def over_kept_states(side: SideRNN, states: States, correction: Tensor | None = None) -> Tensor:
+    progress = side.start(correction)
+    for layer in states.layers():
+        side.step(progress, layer)
+    return side.finish(progress)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@over_variants
+def test_stepping_while_the_backbone_runs_is_stepping_over_its_kept_states(kind: str, variant: dict[str, Any]) -> None:
+    method, examples = wake(build("read", kind, layers=3, **variant)), batch(kind)
+    encoder = method.backbone.frozen_encoder(examples, method.keep["encoder"])
+    correction = over_kept_states(method.side["encoder"], encoder)
+    if kind == "bert":
+        expected = method.backbone.logits(encoder.output + correction, examples)
+    else:
+        ids = method.backbone.decoder_ids(examples)
+        decoder = method.backbone.frozen_decoder(encoder.output, examples, ids, method.keep["decoder"])
+        own = over_kept_states(method.side["decoder"], decoder, correction)
+        expected = method.backbone.logits(decoder.output + own, examples)
+    assert torch.equal(method(examples), expected)
+    with torch.no_grad():
+        assert torch.equal(method(examples), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("joiner", ["identity", "attention"])
+def test_without_a_gradient_no_state_outlives_the_next_layer(
+    kind: str, joiner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, alive, step = build("read", kind, joiner=joiner, layers=5), [], SideRNN.step
+    counts = []
+
+    def watched(self: SideRNN, progress: Any, layer: Layer) -> None:
+        counts.append(sum(reference() is not None for reference in alive))
+        alive.append(ref(layer.hidden))
+        step(self, progress, layer)
+
+    monkeypatch.setattr(SideRNN, "step", watched)
+    with torch.no_grad():
+        method(batch(kind))
+    assert len(counts) == 5 * len(method.side)
+    assert max(counts) <= 1  # BERT's own state is what its next layer reads
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,10 +253,10 @@ def test_reads_gru_is_torchs_own() -> None:
     torch.testing.assert_close(gru_step(cell, x, h), cell(x, h))
 
 
-@pytest.mark.parametrize("cell", ["gru", "rnn", "lstm"])
+@pytest.mark.parametrize("changes", [{"cell": "gru"}, {"cell": "rnn"}, {"cell": "lstm"}, {"norm": "learned"}])
 @pytest.mark.parametrize("kind", KINDS)
-def test_read_trains_under_16_bit_autocast(kind: str, cell: str) -> None:
-    method, examples = wake(build("read", kind, cell=cell)), batch(kind)
+def test_read_trains_under_16_bit_autocast(kind: str, changes: dict[str, Any]) -> None:
+    method, examples = wake(build("read", kind, **changes)), batch(kind)
     exact = method(examples)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss = method.backbone.loss(method(examples), examples)
@@ -201,11 +273,24 @@ def test_read_trains_under_16_bit_autocast(kind: str, cell: str) -> None:
         ({"cell": "gur"}, "gru, rnn, lstm"),
         ({"joiner": "concat"}, "identity, attention"),
         ({"joiner": "attention", "recurrent": False}, "recurrent=true"),
+        ({"aggregate": "mean", "recurrent": False}, "recurrent=true"),
+        ({"aggregate": "sum"}, "last, mean"),
+        ({"norm": "layer"}, "plain, learned"),
+        ({"readout_init": "one"}, "zero, default"),
+        ({"output_scale": 0.0}, "method.output_scale=0.0"),
     ],
 )
 def test_values_that_do_not_exist_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         build("read", "t5", small=False, **changes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_readout_starts_at_zero_or_as_torch_draws_it(kind: str) -> None:
+    for readout, zero in (("zero", True), ("default", False)):
+        up = list(build("read", kind, readout_init=readout).side.values())[-1].up[0]
+        assert (up.weight.eq(0).all() and up.bias.eq(0).all()).item() is zero
+        assert up.weight.abs().max() <= up.in_features**-0.5  # torch's bound
 
 
 def count_side(method: READ) -> int:
@@ -219,6 +304,8 @@ def count_side(method: READ) -> int:
         ("t5-large", {}, 2_495_488),
         ("t5-base", {"recurrent": False}, 23_648_256),
         ("t5-large", {"recurrent": False}, 59_891_712),
+        ("t5-base", {"norm": "learned"}, 1_970_688 + 2 * 768),
+        ("t5-base", {"aggregate": "mean", "readout_init": "default", "output_scale": 0.1}, 1_970_688),
     ],
 )
 def test_parameter_counts_are_table_1s(size: str, changes: dict[str, Any], trainable: int) -> None:
