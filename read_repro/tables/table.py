@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,10 @@ from read_repro.tables.aggregate import Stat
 DASH = "–"
 PM = "±"
 NOTHING = Stat()
+FORMULA = "=+-@＝＋－＠"  # spreadsheets take the wide signs for the others
+# A number, also with its spread, unit or range, and with words in brackets, which call nothing.
+NUMBER = re.compile(r"[-+]?\d[-+\d.,e%±()\[\]/ ]*( to [-+]?[\d.,e%]+)?( \([\w ,.;:-]*\))?")
+HTML = re.compile(r"<(?=[A-Za-z/!?])")
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,10 @@ def embolden(rows: Sequence[tuple[Cell, ...]], columns: Sequence[Column]) -> lis
 
 def markdown(table: Table) -> str:
     """A GitHub table under a heading, with its notes."""
-    lines = [f"## {table.title}", "", _line(column.title for column in table.columns)]
+    lines = [f"## {_md(table.title)}", "", _line(_md(column.title) for column in table.columns)]
     lines.append("|" + " --- |" * len(table.columns))
-    lines += [_line(_marked(cell, "**{}**", "<sup>{}</sup>") for cell in row) for row in table.rows]
-    return "\n".join([*lines, "", *_notes(table, "{}. {}"), ""])
+    lines += [_line(_marked(cell, "**{}**", "<sup>{}</sup>", _md) for cell in row) for row in table.rows]
+    return "\n".join([*lines, "", *map(_md, _notes(table, "{}. {}")), ""])
 
 
 def latex(table: Table) -> str:
@@ -119,7 +124,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
             line = {"table": table.title}
             for cell, column in zip(row, table.columns, strict=True):
                 line |= _fields(cell, column)
-            lines.append(line)
+            lines.append({title: _no_formula(words) for title, words in line.items()})
         titles += [name for column in table.columns for name in _fields(Cell(), column)]
     out = io.StringIO()
     writer = csv.DictWriter(out, list(dict.fromkeys(titles)), restval="", lineterminator="\n")
@@ -140,7 +145,7 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _marked(cell: Cell, bold: str, mark: str, escape: Callable[[str], str] = str) -> str:
+def _marked(cell: Cell, bold: str, mark: str, escape: Callable[[str], str]) -> str:
     words = escape(cell.text)
     words = bold.format(words) if cell.bold else words
     return words + (mark.format(cell.mark) if cell.mark is not None else "")
@@ -159,6 +164,19 @@ def _fields(cell: Cell, column: Column) -> dict[str, str]:
     mean = cell.text if stat.mean is None else repr(round(stat.mean, 12))
     sd = "" if stat.sd is None else repr(round(stat.sd, 12))
     return {column.title: mean, f"{column.title} sd": sd, f"{column.title} seeds": str(stat.n) if stat.n else ""}
+
+
+def _no_formula(words: str) -> str:
+    """The words of a CSV's cell, on one line; a spreadsheet would calculate what begins like a formula."""
+    words = " ".join(words.splitlines())
+    begins = words.strip()[:1]
+    return f"'{words}" if begins and begins in FORMULA and not NUMBER.fullmatch(words) else words
+
+
+def _md(words: str) -> str:
+    """The words with what Markdown would take for HTML, an image or a link escaped; one line."""
+    words = HTML.sub("&lt;", " ".join(words.splitlines()))
+    return words.replace("![", "!\\[").replace("](", "]\\(")
 
 
 def _tex(words: str) -> str:
