@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-JOULES_PER_KWH = 3.6e6
+from read_repro.units import JOULES_PER_KWH
+
 MIN_COVERAGE = 0.95  # readings over less of a window than this do not stand for the window
 GUARD = 1.3  # no board draws more than this times its power limit, so a larger reading is false
 MOST_PACKAGE_W = 1000  # no processor package draws as much; it bounds the time in which its counter wraps around once

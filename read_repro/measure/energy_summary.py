@@ -11,6 +11,7 @@ from dataclasses import replace
 from statistics import stdev
 
 from read_repro.measure.energy_formulas import Energy, Window, counter, cpu_estimate, cpu_package, eq4, integrated
+from read_repro.units import SECONDS_PER_HOUR
 
 MEANINGS: dict[str, Callable[[Window], Energy]] = {
     "eq4": eq4,
@@ -54,7 +55,7 @@ def summarise(windows: Sequence[Window]) -> dict[str, float | None]:
     for name in MEANINGS:
         of_windows = [part.get(name, Energy()) for part in parts]
         kwh = _total([energy.kwh for energy in of_windows])
-        hours = math.fsum(energy.covered_s for energy in of_windows) / 3600
+        hours = math.fsum(energy.covered_s for energy in of_windows) / SECONDS_PER_HOUR
         metrics[f"energy/{name}_kwh"] = kwh
         metrics[f"energy/{name}_power_kw"] = kwh / hours if kwh is not None and hours else None
     return metrics | _carbon(windows, parts) | _statistics(windows)
@@ -82,7 +83,7 @@ def std_error_kwh(window: Window) -> float | None:
     read = [s.utilisation_percent for s in window.readings if s.utilisation_percent is not None]
     if interval_readings(window) < ENOUGH_READINGS:
         return None
-    return stdev(read) / math.sqrt(len(read)) / 100 * window.p0_kw * window.duration_s / 3600
+    return stdev(read) / math.sqrt(len(read)) / 100 * window.p0_kw * window.duration_s / SECONDS_PER_HOUR
 
 
 def _carbon(windows: Sequence[Window], parts: Sequence[dict[str, Energy]]) -> dict[str, float | None]:

@@ -20,12 +20,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from read_repro.errors import InputError
 from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
 from read_repro.measure.parameters import count
-from read_repro.measure.peak_memory import BYTES_PER_GIB
 from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
 from read_repro.records.naming import show
 from read_repro.records.store import SCHEMA, write_json
+from read_repro.units import BYTES_PER_GIB
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZES = ("batch_size", "source_tokens", "target_tokens")

@@ -16,9 +16,10 @@ from typing import Self
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from read_repro.units import BYTES_PER_GIB
+
 log = logging.getLogger(__name__)
 
-BYTES_PER_GIB = 2**30
 # (CUDA, CPU): allocated and resident memory are never compared, so they never share a key. None: not measured there.
 KEYS = {
     "train": ("memory/train_peak_gib", "memory/train_resident_gib"),

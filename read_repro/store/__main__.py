@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from read_repro.store.states import default_folder
+from read_repro.units import BYTES_PER_GB
 
-BYTES_PER_GB = 10**9
 DAY_S = 86400
 
 

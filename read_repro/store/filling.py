@@ -16,9 +16,9 @@ from read_repro.backbones.t5 import T5Backbone
 from read_repro.store.parts import narrow, to_numpy
 from read_repro.store.segments import free_bytes
 from read_repro.store.states import Example, StateStore
+from read_repro.units import BYTES_PER_GB
 
 log = logging.getLogger(__name__)
-BYTES_PER_GB = 10**9
 FLUSH_BYTES = 128 * 2**20  # what a killed filler loses at most
 SPARE_SHARE = 0.95  # of the free space; a disk that is filled to the last byte is nobody's friend
 EPS = 1e-6  # of the RMS norm in backbones.frozen_pass

@@ -16,6 +16,7 @@ from read_repro.records.record import Metrics, PlannedRecord, Record
 from read_repro.records.store import RESULT, another_run, read_as, read_record, records
 from read_repro.sweep.jobs import Job
 from read_repro.sweep.wanted import differences
+from read_repro.units import SECONDS_PER_HOUR
 
 STATES = ("done", "running", "failed", "missing")
 ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
@@ -124,7 +125,7 @@ def mean_costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
 def _measured(metrics: Metrics) -> tuple[float, float] | None:
     time_s = metrics.get("time/train_s")
     energy_kwh = next((value for key in ENERGIES if (value := metrics.get(key)) is not None), None)
-    return None if time_s is None or energy_kwh is None else (time_s / 3600, energy_kwh)
+    return None if time_s is None or energy_kwh is None else (time_s / SECONDS_PER_HOUR, energy_kwh)
 
 
 def _cost_key(record: Record) -> tuple[Any, ...]:

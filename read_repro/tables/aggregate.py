@@ -13,6 +13,7 @@ from typing import Any
 from read_repro.paper import METHODS, TASKS
 from read_repro.tables.blocks import Block
 from read_repro.tables.load import Store
+from read_repro.units import SECONDS_PER_HOUR
 
 RunRow = dict[str, Any]
 
@@ -110,7 +111,7 @@ class MethodRows:
         total, time = self.total(energy), self.total("sum/time/train_s")
         if total.mean is None or not time.mean or total.runs != time.runs:
             return Stat()
-        return Stat(total.mean / (time.mean / 3600), None, total.n, total.runs, total.parts)
+        return Stat(total.mean / (time.mean / SECONDS_PER_HOUR), None, total.n, total.runs, total.parts)
 
     def values(self, metric: str) -> Stat:
         """The mean over all chosen runs of what belongs to the method itself, such as its number of parameters."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from read_repro.records.record import Record
+from read_repro.units import SECONDS_PER_HOUR
 
 NEAR_BEST = 0.01  # a score within 1% of the best counts as the best
 BEFORE = {  # each cost of training, and the same of what may come before it: LST's pruning, filling the store of states
@@ -12,7 +13,6 @@ BEFORE = {  # each cost of training, and the same of what may come before it: LS
     "energy/counter_kwh": ("init/energy/counter_kwh", "filling/counter_kwh"),
     "energy/cpu_estimate_kwh": ("init/energy/cpu_estimate_kwh", "filling/cpu_estimate_kwh"),
 }
-HOURS = 1 / 3600
 
 
 def derived_metrics(record: Record) -> dict[str, float | None]:
@@ -30,9 +30,9 @@ def derived_metrics(record: Record) -> dict[str, float | None]:
     estimated = metrics.get("energy/eq4_kwh") is None
     energy = "energy/cpu_estimate_kwh" if estimated else "energy/eq4_kwh"  # the one that the history holds
     return costs | {
-        "train_h": _scaled(metrics.get("time/train_s"), HOURS),
-        "before_h": _scaled(costs["before/time/train_s"], HOURS),
-        "sum_h": _scaled(costs["sum/time/train_s"], HOURS),
+        "train_h": _scaled(metrics.get("time/train_s"), 1 / SECONDS_PER_HOUR),
+        "before_h": _scaled(costs["before/time/train_s"], 1 / SECONDS_PER_HOUR),
+        "sum_h": _scaled(costs["sum/time/train_s"], 1 / SECONDS_PER_HOUR),
         "latency_ms": _scaled(metrics.get("time/latency_s"), 1000),
         "epochs": record.epochs,
         "best_epoch": record.best_epoch,

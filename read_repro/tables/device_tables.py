@@ -9,6 +9,7 @@ from read_repro.paper import BACKBONES, METHODS, method_name
 from read_repro.tables.aggregate import Stat, value_of
 from read_repro.tables.load import Store
 from read_repro.tables.table import Cell, Column, Table, number, text
+from read_repro.units import SECONDS_PER_HOUR
 
 WARNING = "GPU rows are one run each on random weights of the backbone's shape."
 GPU_COLUMNS = {
@@ -48,7 +49,7 @@ def stat_of(row: Mapping[str, Any] | None, metric: str) -> Stat:
     if metric.endswith("_per_kilostep_kwh"):
         power = value_of(row.get(f"energy/{metric.split('_')[0]}_power_kw"))
         step = value_of(row.get("time/step_s"))
-        value = None if power is None or step is None else power * step * 1000 / 3600
+        value = None if power is None or step is None else power * step * 1000 / SECONDS_PER_HOUR
     else:
         value = value_of(row.get(metric))
     return Stat() if value is None else Stat(value, runs=(row["run"],))

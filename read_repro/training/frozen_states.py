@@ -19,10 +19,11 @@ from read_repro.data.datamodule import GlueData
 from read_repro.errors import InputError
 from read_repro.measure.energy_meter import EnergyMeter
 from read_repro.methods.base import Method
-from read_repro.store.filling import BYTES_PER_GB, fill, fitting, missing
+from read_repro.store.filling import fill, fitting, missing
 from read_repro.store.fillings import owed, read_fillings, write_filling
 from read_repro.store.reading import stored_tensors
 from read_repro.store.states import StateStore, default_folder, specs_of
+from read_repro.units import BYTES_PER_GB
 
 log = logging.getLogger(__name__)
 

@@ -31,6 +31,7 @@ from read_repro.training.plain_values import (
     task_of,
 )
 from read_repro.training.weights import WEIGHTS, check_trainable, load_trainable
+from read_repro.units import BYTES_PER_GIB
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ def refuse_too_large(method: Method) -> None:
     """Refuse, on paper, a method whose weights this machine's memory cannot hold: trying would end the process."""
     needed = sum(parameter.nbytes for parameter in method.parameters())
     if hasattr(os, "sysconf") and needed > (memory := os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")):
-        raise InputError(f"the run's weights take {needed / 2**30:,.0f} GiB, this machine has {memory / 2**30:,.0f}")
+        raise InputError(
+            f"the run's weights take {needed / BYTES_PER_GIB:,.0f} GiB, this machine has {memory / BYTES_PER_GIB:,.0f}"
+        )
 
 
 def _record(folder: Path) -> Record:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from read_repro.measure import peak_memory as memory
-from read_repro.measure.peak_memory import BYTES_PER_GIB, PeakMemory, SavedForBackward
+from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
+from read_repro.units import BYTES_PER_GIB
 
 B, S, D, H = 3, 5, 16, 64
 
