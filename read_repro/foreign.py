@@ -19,7 +19,7 @@ MAX_JSON_BYTES = 64 << 20  # a record has about 10 kB, the largest tokenizer's f
 MAX_DEPTH = 20  # a configuration has four levels; a deeper one would exhaust whoever walks through it
 MAX_INTEGER = 2**53  # whole numbers up to here are the same to every reader of JSON
 NAME = re.compile(r"\w[\w.+-]{0,99}")
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 DIRECTIVES = ("_target_", "_partial_", "_args_", "_recursive_", "_convert_")  # what Hydra's instantiate acts on
 
 
@@ -146,7 +146,7 @@ def refuse_code(content: Any, what: str, harmless: Collection[tuple[str, str]] =
         for text in (key, value):
             if isinstance(text, str) and "${" in text:
                 raise InputError(f"{what} holds ${{...}} at {shown(place)}: only plain values are read from it")
-            if isinstance(text, str) and CONTROL.search(text):
+            if isinstance(text, str) and UNPRINTABLE.search(text):
                 raise InputError(f"{what} holds control characters at {shown(place)}: {shown(text)}")
         if isinstance(value, int) and abs(value) > MAX_INTEGER:
             raise InputError(f"{what} holds a number beyond 2**53 at {shown(place)}")

@@ -51,7 +51,7 @@ LENGTHS = (
     0, 0, 8, 92, 326, 627, 765, 896, 912, 928, 889, 816, 775, 636, 529, 460, 328, 254, 199, 143, 106, 77, 38, 41, 31,
     19, 18, 17, 10, 8, 6, 12, 38,
 )  # fmt: skip
-LONGEST = 128  # tokens; longer sources are cut, as in training
+MAX_SOURCE_TOKENS = 128  # tokens; longer sources are cut, as in training
 LONG_WINDOW_S, SHORT_WINDOW_S = 60.0, 15.0
 INFERENCE_SHARE = 0.25  # of the training window
 INTERVAL_S = 1.0
@@ -64,7 +64,7 @@ def make_batches(*, number: int, batch_size: int, vocab_size: int) -> list[Batch
     generator = torch.Generator().manual_seed(0)
     weights = torch.tensor(LENGTHS, dtype=torch.float)
     bins = torch.multinomial(weights, number * batch_size, replacement=True, generator=generator)
-    lengths = (4 * bins + torch.randint(0, 4, bins.shape, generator=generator)).clamp(max=LONGEST)
+    lengths = (4 * bins + torch.randint(0, 4, bins.shape, generator=generator)).clamp(max=MAX_SOURCE_TOKENS)
     groups = lengths.sort(descending=True).values.split(batch_size)
     order = [0, *(torch.randperm(number - 1, generator=generator) + 1).tolist()]
     return [make_batch(groups[index], vocab_size, generator) for index in order]

@@ -16,7 +16,7 @@ from read_repro.errors import InputError
 
 logger = logging.getLogger(__name__)
 Vector = Sequence[float] | np.ndarray
-PARTS = {  # the names whose mean is the task's one number
+METRIC_PARTS = {  # the names whose mean is the task's one number
     "accuracy": ("accuracy",),
     "matthews": ("matthews",),
     "accuracy_f1": ("accuracy", "f1"),
@@ -28,7 +28,7 @@ def score(metric: str, predictions: Vector, labels: Vector) -> dict[str, float]:
     """Score predictions against labels, times 100.
 
     Args:
-        metric: a key of ``PARTS``.
+        metric: a key of ``METRIC_PARTS``.
         predictions: (B,) class ids or numbers.
         labels: (B,) the same kind.
 
@@ -52,11 +52,11 @@ def majority_score(metric: str, train_labels: Vector, test_labels: Vector, *, re
 
 
 def _score(metric: str, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
-    if metric not in PARTS:
-        raise InputError(f"metric={metric} is unknown; allowed: {', '.join(PARTS)}")
+    if metric not in METRIC_PARTS:
+        raise InputError(f"metric={metric} is unknown; allowed: {', '.join(METRIC_PARTS)}")
     if predicted.shape != true.shape or predicted.ndim != 1 or not len(true):
         raise ValueError(f"predictions {predicted.shape} and labels {true.shape}: want two equal, non-empty vectors")
-    parts = {name: 100 * _PART[name](predicted, true) for name in PARTS[metric]}
+    parts = {name: 100 * _PART[name](predicted, true) for name in METRIC_PARTS[metric]}
     return {**parts, "score": float(np.mean(list(parts.values())))}
 
 

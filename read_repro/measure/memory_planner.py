@@ -28,7 +28,7 @@ from read_repro.records.store import SCHEMA, write_json
 from read_repro.units import BYTES_PER_GIB
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
-SIZES = ("batch_size", "source_tokens", "target_tokens")
+SIZE_KEYS = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
 
 
@@ -52,14 +52,14 @@ class Plan:
             raise InputError(f"phase={self.phase}: choose train or infer")
         if self.attention not in ATTENTIONS:
             raise InputError(f"attention={self.attention}: choose eager or sdpa")
-        for key in SIZES:
+        for key in SIZE_KEYS:
             if not isinstance(value := getattr(self, key), int) or value < 1:
                 raise InputError(f"{key}={value}: a whole number of at least 1 is needed")
 
     @property
     def setting(self) -> dict[str, Any]:
         """What differs from the config files and from the paper's batch."""
-        own = {key: getattr(self, key) for key in (*SIZES, "attention")}
+        own = {key: getattr(self, key) for key in (*SIZE_KEYS, "attention")}
         return {**self.changes, **{key: value for key, value in own.items() if value != DEFAULTS[key]}}
 
     @property
@@ -136,7 +136,7 @@ def planned(plan: Plan) -> dict[str, Any]:
         method.merge()
     with FakeTensorMode():
         materialise(method)
-        batch = full_batch(**{key: getattr(plan, key) for key in SIZES})
+        batch = full_batch(**{key: getattr(plan, key) for key in SIZE_KEYS})
         parts = (count_training if plan.phase == "train" else count_inference)(method, batch)
     return {
         "schema": SCHEMA,
@@ -145,7 +145,7 @@ def planned(plan: Plan) -> dict[str, Any]:
         "method": plan.method,
         "setting": plan.setting,
         "phase": plan.phase,
-        **{key: getattr(plan, key) for key in (*SIZES, "attention")},
+        **{key: getattr(plan, key) for key in (*SIZE_KEYS, "attention")},
         "metrics": {
             PEAK_KEYS[plan.phase]: sum(parts.values()) / BYTES_PER_GIB,
             **{f"memory/{name}_gib": size_bytes / BYTES_PER_GIB for name, size_bytes in parts.items()},

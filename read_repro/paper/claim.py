@@ -20,7 +20,7 @@ BASELINES = ("full", "adapter", "lora", "bitfit", "prompt", "lst")
 PETL = ("adapter", "lora", "bitfit", "prompt")  # the parameter-efficient methods that the paper sets READ against
 SIZES = ("small", "base", "large", "3b")
 
-Name = tuple[str, str, str]  # table, row, column
+CellName = tuple[str, str, str]  # table, row, column
 Value = float | list[float] | list[str]
 
 
@@ -59,9 +59,9 @@ class Cells:
     """
 
     title: str
-    numbers: Mapping[Name, Number]
+    numbers: Mapping[CellName, Number]
     kind: str = "avg"
-    asked: list[Name] = field(default_factory=list)
+    asked: list[CellName] = field(default_factory=list)
 
     def cell(self, table: str, row: str, column: str) -> float:
         """The number; raises MissingCell where this source has none."""

@@ -3,7 +3,7 @@
 from read_repro.paper.claim import Claim, reaches
 
 RECURRENCE = "Section 4, recurrence"
-LST = "Section 4, comparison with LST"
+COMPARISON = "Section 4, comparison with LST"
 
 WITHOUT_RECURRENCE = (
     Claim(
@@ -34,67 +34,67 @@ WITHOUT_RECURRENCE = (
 
 AGAINST_LST = (
     Claim(
-        LST,
+        COMPARISON,
         "READ outperforms LST on most tasks",
         lambda cells: cells.ahead("read", "lst"),
         lambda value: len(value) >= 4,
     ),
     Claim(
-        LST,
+        COMPARISON,
         "except for a tiny task, MRPC (so on the six others)",
         lambda cells: cells.ahead("read", "lst"),
         lambda value: value == ["cola", "mnli", "qnli", "qqp", "sst2", "stsb"],
     ),
     Claim(
-        LST,
+        COMPARISON,
         "using 80% less energy consumption",
         lambda cells: 1 - cells.energy("read") / cells.energy("lst"),
         lambda value: reaches(value, 0.8),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "and 60% less trainable parameters",
         lambda cells: 1 - cells.percent("read") / cells.percent("lst"),
         lambda value: reaches(value, 0.6),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "LST consumes 15% less peak training memory relative to READ",
         lambda cells: 1 - cells.memory("lst") / cells.memory("read"),
         lambda value: reaches(value, 0.15),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "LST takes 40% more inference memory than READ",
         lambda cells: cells.inference("lst") / cells.inference("read") - 1,
         lambda value: reaches(value, 0.4),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "and 77% longer inference time",
         lambda cells: cells.latency("lst") / cells.latency("read") - 1,
         lambda value: reaches(value, 0.77),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "even READ-large saves 38% GPU energy against LST",
         lambda cells: 1 - cells.energy("read-large") / cells.energy("lst"),
         lambda value: reaches(value, 0.38),
         "percent",
     ),
     Claim(
-        LST,
+        COMPARISON,
         "READ-large yields a similar inference latency as LST (taken as within 25%)",
         lambda cells: cells.latency("read", "large") / cells.latency("lst"),
         lambda value: abs(value - 1) <= 0.25,
     ),
     Claim(
-        LST,
+        COMPARISON,
         "with 1.4% relative gain on the averaged GLUE score",
         lambda cells: cells.average("read-large") / cells.average("lst") - 1,
         lambda value: round(100 * value, 1) >= 1.4,

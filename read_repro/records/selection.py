@@ -33,7 +33,7 @@ def contest(record: Record) -> Key:
     return (record.backbone, record.data, *limited(record), record.hardware.device, record.task, variant(record))
 
 
-def score(record: Record) -> float | None:
+def validation_score(record: Record) -> float | None:
     """The validation score of a finished run; None for one that diverged."""
     return record.metrics.get("val/score") if record.finished else None
 
@@ -43,7 +43,7 @@ def select_best(records: Iterable[Record]) -> Record | None:
 
     Equal scores go to the setting that comes first by name, so that the order of `records` plays no part.
     """
-    scored = [(record, value) for record in records if (value := score(record)) is not None]
+    scored = [(record, value) for record in records if (value := validation_score(record)) is not None]
     if not scored:
         return None
     search = min(record.seed for record, _ in scored)

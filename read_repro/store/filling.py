@@ -15,7 +15,7 @@ from read_repro.backbones.frozen_pass import Keep, States
 from read_repro.backbones.t5 import T5Backbone
 from read_repro.store.parts import narrow, to_numpy
 from read_repro.store.segments import free_bytes
-from read_repro.store.states import Example, StateStore
+from read_repro.store.states import StateStore, StoredExample
 from read_repro.units import BYTES_PER_GB
 
 log = logging.getLogger(__name__)
@@ -36,16 +36,16 @@ class Filled:
     time_s: float
 
 
-def missing(store: StateStore, examples: Iterable[Example]) -> list[Example]:
+def missing(store: StateStore, examples: Iterable[StoredExample]) -> list[StoredExample]:
     """The examples without entries, each content once."""
-    unlike: dict[bytes, Example] = {}
+    unlike: dict[bytes, StoredExample] = {}
     for example in examples:
         if not store.held(example):
             unlike.setdefault(b"".join(store.key(example, stack) for stack in store.specs), example)
     return list(unlike.values())
 
 
-def fitting(store: StateStore, examples: Sequence[Example], budget_gb: float | None, used_bytes: int) -> int:
+def fitting(store: StateStore, examples: Sequence[StoredExample], budget_gb: float | None, used_bytes: int) -> int:
     """How many of the examples, from the first on, fit the budget and the disk."""
     room = float("inf") if budget_gb is None else budget_gb * BYTES_PER_GB - used_bytes
     if store.folder is not None:
@@ -57,7 +57,7 @@ def fitting(store: StateStore, examples: Sequence[Example], budget_gb: float | N
 def fill(
     store: StateStore,
     backbone: Backbone,
-    examples: Sequence[Example],
+    examples: Sequence[StoredExample],
     collate: Callable[[list[Any]], Batch],
     *,
     batch_size: int,
@@ -112,9 +112,9 @@ def states_of(
     store: StateStore,
     backbone: Backbone,
     collate: Callable[[list[Any]], Batch],
-    examples: Sequence[Example],
+    examples: Sequence[StoredExample],
     keep: Keep,
-) -> Iterator[tuple[Example, str, str, dict[str, np.ndarray]]]:
+) -> Iterator[tuple[StoredExample, str, str, dict[str, np.ndarray]]]:
     """The entries of a batch of examples, without padding: (example, stack, part, arrays)."""
     device = next(backbone.parameters()).device
     batch = {key: value.to(device) for key, value in collate([dict(example) for example in examples]).items()}
@@ -158,8 +158,8 @@ def _padded(scores: Tensor, width: int) -> Tensor:
 
 
 def _entries(
-    store: StateStore, backbone: Backbone, stack: str, states: States, examples: Sequence[Example]
-) -> Iterator[tuple[Example, str, str, dict[str, np.ndarray]]]:
+    store: StateStore, backbone: Backbone, stack: str, states: States, examples: Sequence[StoredExample]
+) -> Iterator[tuple[StoredExample, str, str, dict[str, np.ndarray]]]:
     for part in store.parts[stack]:
         whole = part_arrays(backbone, states, part, store.specs[stack].dtype)
         for row, example in enumerate(examples):

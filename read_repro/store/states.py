@@ -23,7 +23,7 @@ from read_repro.store.parts import StackSpec, from_bytes, parts_of, to_bytes
 from read_repro.store.segments import DiskShelf, RamShelf, Shelf
 
 FORMAT = 1  # raised when the bytes of an entry change their meaning
-Example = Mapping[str, Any]
+StoredExample = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class StateStore:
                 place = None if folder is None else folder / shelf_name(spec, part, weights)
                 self.shelves[stack, part] = RamShelf() if place is None else DiskShelf(place, self.name)
 
-    def key(self, example: Example, stack: str) -> bytes:
+    def key(self, example: StoredExample, stack: str) -> bytes:
         """An example's place on the shelves of a stack."""
         content = hashlib.blake2b(digest_size=16)
         for name in ("input_ids", "token_type_ids"):
@@ -75,7 +75,7 @@ class StateStore:
             content.update(self._answers_digest)
         return content.digest()
 
-    def sizes(self, example: Example, stack: str) -> Sizes:
+    def sizes(self, example: StoredExample, stack: str) -> Sizes:
         """How many tokens an example's entries hold."""
         source = len(example["input_ids"])
         if stack != "decoder":
@@ -83,26 +83,26 @@ class StateStore:
         assert self.answers is not None
         return Sizes(len(self.answers.prefixes), {"self": self.answers.depth, "cross": source})
 
-    def layout(self, example: Example, stack: str, part: str) -> Any:
+    def layout(self, example: StoredExample, stack: str, part: str) -> Any:
         """The arrays of an entry, see `StackSpec.layout`."""
         sizes = self.sizes(example, stack)
         return self.specs[stack].layout(part, sizes.tokens, sizes.read.get(part, 0))
 
-    def held(self, example: Example) -> bool:
+    def held(self, example: StoredExample) -> bool:
         """Whether every entry that the method reads of this example is there."""
         return all(key in shelf for key, shelf in self._entries(example))
 
-    def size_bytes(self, example: Example) -> int:
+    def size_bytes(self, example: StoredExample) -> int:
         """What the entries of an example take."""
         return sum(self._entry_bytes(example, stack, part) for stack, part in self.shelves)
 
-    def put(self, example: Example, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def put(self, example: StoredExample, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep one entry, unless it is there. Raises OSError where it cannot be written."""
         key, shelf = self.key(example, stack), self.shelves[stack, part]
         if key not in shelf:
             shelf.put(key, to_bytes(arrays, self.layout(example, stack, part)))
 
-    def get(self, example: Example) -> dict[tuple[str, str], dict[str, np.ndarray]] | None:
+    def get(self, example: StoredExample) -> dict[tuple[str, str], dict[str, np.ndarray]] | None:
         """The arrays of all entries of an example by stack and part, or None if one is missing or damaged."""
         found = {}
         keys = {stack: self.key(example, stack) for stack in self.specs}
@@ -130,7 +130,7 @@ class StateStore:
             if isinstance(shelf, DiskShelf):
                 shelf.abandon()
 
-    def bytes_by_writer(self, examples: Iterable[Example]) -> dict[str, int]:
+    def bytes_by_writer(self, examples: Iterable[StoredExample]) -> dict[str, int]:
         """How many bytes of these examples' entries each writer has filled."""
         found: dict[str, int] = {}
         for example in examples:
@@ -140,11 +140,11 @@ class StateStore:
                     found[writer] = found.get(writer, 0) + self._entry_bytes(example, stack, part)
         return found
 
-    def _entry_bytes(self, example: Example, stack: str, part: str) -> int:
+    def _entry_bytes(self, example: StoredExample, stack: str, part: str) -> int:
         sizes = self.sizes(example, stack)
         return self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
 
-    def _entries(self, example: Example) -> Iterator[tuple[bytes, Shelf]]:
+    def _entries(self, example: StoredExample) -> Iterator[tuple[bytes, Shelf]]:
         keys = {stack: self.key(example, stack) for stack in self.specs}
         return ((keys[stack], shelf) for (stack, _), shelf in self.shelves.items())
 

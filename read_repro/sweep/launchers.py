@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from read_repro.errors import InputError
 
-Key = TypeVar("Key", bound=Hashable)
+CommandKey = TypeVar("CommandKey", bound=Hashable)
 Poll = Callable[[], int | None]
 LOST = 1  # the exit code that stands for a run whose cluster job did not come back
 STOP_S = 10.0  # how long a run that was told to end (SIGTERM) may take before it is killed (SIGKILL)
@@ -56,7 +56,7 @@ class Pool(ABC):
         """End what still runs."""
 
 
-def run_all(commands: Iterable[tuple[Key, Sequence[str], Path]], pool: Pool) -> Iterator[tuple[Key, int]]:
+def run_all(commands: Iterable[tuple[CommandKey, Sequence[str], Path]], pool: Pool) -> Iterator[tuple[CommandKey, int]]:
     """Run every command, as many at once as the pool takes; yields its key and its exit code when one has ended.
 
     Args:
@@ -64,7 +64,7 @@ def run_all(commands: Iterable[tuple[Key, Sequence[str], Path]], pool: Pool) -> 
             that an iterator can decide at the last moment what still has to be run.
         pool: where they run.
     """
-    waiting, under_way = iter(commands), dict[Key, Poll]()
+    waiting, under_way = iter(commands), dict[CommandKey, Poll]()
     while True:
         for key, command, log in islice(waiting, pool.at_once - len(under_way)):
             under_way[key] = pool.start(command, log)

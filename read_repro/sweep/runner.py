@@ -18,7 +18,7 @@ from read_repro.records.record import Record
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import POLL_S, Pool, run_all
-from read_repro.sweep.status import SHOWN, Line, cause, forecast_lines, locked, record_of, refusal
+from read_repro.sweep.status import SHOWN, StateLine, cause, forecast_lines, locked, record_of, refusal
 
 logger = logging.getLogger(__name__)
 ELSEWHERE = "is being run by another process"  # what a run prints that finds its folder locked
@@ -79,7 +79,7 @@ def named(sweep: Sweep) -> list[Job]:
     return list({job.name: job for job in [*sweep.search, *_best(sweep, complete)]}.values())
 
 
-def forecast(sweep: Sweep) -> dict[str, Line]:
+def forecast(sweep: Sweep) -> dict[str, StateLine]:
     """What is done of a sweep, and what is left."""
     return forecast_lines(named(sweep), sweep.results, unnamed=unnamed(sweep))
 

@@ -88,7 +88,7 @@ def cause(folder: Path, *, since_s: float = 0.0) -> str | None:
 
 
 @dataclass
-class Line:
+class StateLine:
     """One line of a plan: how many runs are in which state, and what the missing and failed ones will take.
 
     ``unknown`` counts those of which no like run has been made.
@@ -133,31 +133,33 @@ def _cost_key(record: Record) -> tuple[Any, ...]:
     return (record.backbone, record.data, record.method, record.task, record.data_info.train_limit, epochs)
 
 
-def forecast_lines(jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]) -> dict[str, Line]:
+def forecast_lines(
+    jobs: Iterable[Job], results: Path, *, unnamed: Mapping[tuple[Any, ...], int]
+) -> dict[str, StateLine]:
     """Lines by backbone and method, in the order of ``jobs``.
 
     Args:
         unnamed: by `Job.cost`, runs that will be needed and whose setting is not known yet.
     """
     known = mean_costs(results)
-    lines: dict[str, Line] = {}
+    lines: dict[str, StateLine] = {}
     for job in jobs:
-        lines.setdefault(f"{job.cost[0]} {job.cost[2]}", Line()).add(state(job), known.get(job.cost))
+        lines.setdefault(f"{job.cost[0]} {job.cost[2]}", StateLine()).add(state(job), known.get(job.cost))
     for cost, times in unnamed.items():
-        lines.setdefault(f"{cost[0]} {cost[2]}", Line()).add("missing", known.get(cost), times=times)
+        lines.setdefault(f"{cost[0]} {cost[2]}", StateLine()).add("missing", known.get(cost), times=times)
     return lines
 
 
-def stored(results: Path) -> dict[str, Line]:
+def stored(results: Path) -> dict[str, StateLine]:
     """The same of every run that a results folder holds anything of."""
-    lines: dict[str, Line] = {}
+    lines: dict[str, StateLine] = {}
     for folder in _folders(results / "runs"):
         backbone, _, _, method, _ = folder.relative_to(results / "runs").parts
         try:
             now = "done" if read_record(folder / RESULT) is not None else unfinished(folder)
         except ValueError:
             now = unfinished(folder)
-        lines.setdefault(f"{backbone} {method.split(',')[0]}", Line()).add(now, None)
+        lines.setdefault(f"{backbone} {method.split(',')[0]}", StateLine()).add(now, None)
     return lines
 
 
@@ -165,9 +167,9 @@ def _folders(runs: Path) -> Iterator[Path]:
     return (path for path in sorted(runs.glob("*/*/*/*/seed=*")) if path.is_dir())
 
 
-def as_text(lines: Mapping[str, Line]) -> str:
+def as_text(lines: Mapping[str, StateLine]) -> str:
     """The lines and their sum, as text; a dash where no record tells the cost."""
-    total = Line()
+    total = StateLine()
     for line in lines.values():
         total.counts = {name: total.counts[name] + line.counts[name] for name in STATES}
         total.hours, total.energy_kwh = total.hours + line.hours, total.energy_kwh + line.energy_kwh
@@ -183,7 +185,7 @@ def as_text(lines: Mapping[str, Line]) -> str:
     return "\n".join(texts)
 
 
-def _row(name: str, line: Line) -> tuple[str, ...]:
+def _row(name: str, line: StateLine) -> tuple[str, ...]:
     known = line.left == 0 or line.unknown < line.left
     spent = (f"{line.hours:.2f}", f"{line.energy_kwh:.3f}") if known else ("-", "-")
     return (name, *(f"{line.counts[state]:,}" for state in STATES), *spent)

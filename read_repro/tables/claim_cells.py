@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from read_repro import paper
 from read_repro.paper import BACKBONES, LARGER, METHODS, TASKS, UNROLLED, method_name
-from read_repro.paper.claim import Cells, Name, Number
+from read_repro.paper.claim import CellName, Cells, Number
 from read_repro.tables.aggregate import MethodRows, Stat, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
@@ -15,14 +15,14 @@ from read_repro.tables.score_tables import trainable_percent
 
 def paper_cells() -> Cells:
     """Every cell of the paper's tables, and the parameter counts its percentages come to."""
-    numbers: dict[Name, Number] = {}
+    numbers: dict[CellName, Number] = {}
     for table, rows in (("table1", paper.table1()), ("table2", paper.table2())):
         for (backbone, method), columns in rows.items():
             numbers |= {(table, row_name(method, backbone), key): Number(value) for key, value in columns.items()}
             count = (paper.untied_count(backbone) or 0) * columns["trainable_params_pct"] / 100
             numbers[table, row_name(method, backbone), "trainable"] = Number(count)
     for (backbone, method), columns in paper.table3().items():
-        numbers["inference", short(backbone), method] = Number(columns["inference_gib"])
+        numbers["inference", size_name(backbone), method] = Number(columns["inference_gib"])
     return Cells("the paper's tables", numbers | _sizes())
 
 
@@ -40,13 +40,13 @@ def row_name(method: str, backbone: str) -> str:
     return f"read{size}-unrolled" if method == UNROLLED else f"{method}{size}"
 
 
-def short(backbone: str) -> str:
+def size_name(backbone: str) -> str:
     """`base` of `t5-base`."""
     return backbone.removeprefix("t5-")
 
 
-def _sizes() -> dict[Name, Number]:
-    return {("size", short(b), "size"): Number(float(paper.untied_count(b) or 0)) for b in BACKBONES}
+def _sizes() -> dict[CellName, Number]:
+    return {("size", size_name(b), "size"): Number(float(paper.untied_count(b) or 0)) for b in BACKBONES}
 
 
 def _number(stat: Stat, label: str = "", trained: str = "") -> Number | None:
@@ -54,7 +54,7 @@ def _number(stat: Stat, label: str = "", trained: str = "") -> Number | None:
     return Number(float(stat.mean), label, trained, stat.runs) if stat.mean is not None and stat.whole else None
 
 
-def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, Number | None]]:
+def _block_cells(store: Store, block: Block) -> Iterator[tuple[CellName, Number | None]]:
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
         larger = block._replace(backbone=LARGER[block.backbone])
@@ -70,7 +70,7 @@ def _block_cells(store: Store, block: Block) -> Iterator[tuple[Name, Number | No
         yield from _energies(method, row)
 
 
-def _energies(method: MethodRows, row: str) -> Iterator[tuple[Name, Number | None]]:
+def _energies(method: MethodRows, row: str) -> Iterator[tuple[CellName, Number | None]]:
     """Energies by Eq. (4), or on a CPU the estimate, labelled; each with the epochs of its runs."""
     metric, kind = method.block.energy
     label = kind if method.block.device == "CPU" else "fewer than 10 readings" if few_readings([method]) else ""
@@ -88,7 +88,7 @@ def _counted(method: MethodRows, percent: Stat) -> Stat:
     return Stat(percent.mean * count / 100, runs=percent.runs) if percent.mean is not None and count else Stat()
 
 
-def _t5_cells(store: Store) -> Iterator[tuple[Name, Number | None]]:
+def _t5_cells(store: Store) -> Iterator[tuple[CellName, Number | None]]:
     gpu = next(iter(gpus(store)), "")
     measured = {
         "gpu_memory": "memory/train_peak_gib", "latency": "time/latency_s", "step_energy": "eq4_per_kilostep_kwh"
@@ -96,15 +96,15 @@ def _t5_cells(store: Store) -> Iterator[tuple[Name, Number | None]]:
     for backbone in BACKBONES:
         for method in METHODS:
             train, infer = (planned_row(store, backbone, method, phase) for phase in ("train", "infer"))
-            yield ("memory", short(backbone), method), _number(stat_of(train, "memory/train_peak_gib"), "planned")
-            yield ("trainable", short(backbone), method), _number(stat_of(train, "params/trainable"))
-            yield ("inference", short(backbone), method), _number(stat_of(infer, "memory/inference_gib"), "planned")
+            yield ("memory", size_name(backbone), method), _number(stat_of(train, "memory/train_peak_gib"), "planned")
+            yield ("trainable", size_name(backbone), method), _number(stat_of(train, "params/trainable"))
+            yield ("inference", size_name(backbone), method), _number(stat_of(infer, "memory/inference_gib"), "planned")
             row = reference_row(store, gpu, backbone, method)
             for table, metric in measured.items():
-                yield (table, short(backbone), method), _number(stat_of(row, metric), f"{gpu}, random weights")
+                yield (table, size_name(backbone), method), _number(stat_of(row, metric), f"{gpu}, random weights")
 
 
-def _own_memory(store: Store, block: Block) -> Iterator[tuple[Name, Number | None]]:
+def _own_memory(store: Store, block: Block) -> Iterator[tuple[CellName, Number | None]]:
     """Another backbone's own memory and latency stand where the claims say T5-base.
 
     On a CPU the inference memory is not among them: what a process that has trained still grows by says nothing.

@@ -10,7 +10,7 @@ from read_repro.tables.missing import few_readings, missing_runs
 from read_repro.tables.score_tables import EPOCHS_NOTE
 from read_repro.tables.table import Cell, Column, Table, embolden, number, text
 
-NOTES = (
+COST_NOTES = (
     "Times and energies: sums over tasks of means over seeds; the others: means over both. One hardware only.",
     "Before training: LST's pruning, and computing the frozen states that a run reads from the store, whoever computed "
     "them; a dash where there is neither. Both: the sum, which Table 1, the claims and the figures use.",
@@ -43,7 +43,7 @@ def _costs(store: Store, block: Block, hardware: str) -> Table:
         mark = len(numbered) if note else None
         rows.append((text(method_name(method.variant)), *(_cell(method, cost, mark) for cost in shown)))
     title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
-    notes = (*NOTES, CPU_NOTE if block.device == "CPU" else "", few_readings(methods.values()))
+    notes = (*COST_NOTES, CPU_NOTE if block.device == "CPU" else "", few_readings(methods.values()))
     return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), tuple(filter(None, notes)))
 
 

@@ -14,14 +14,14 @@ import pandas as pd
 
 from read_repro.records.fingerprint import flatten
 from read_repro.records.record import AnyRecord, PlannedRecord, Record, ReferenceRecord
-from read_repro.records.selection import Key, contest, score, select_each, setting_name, variant
+from read_repro.records.selection import Key, contest, select_each, setting_name, validation_score, variant
 from read_repro.records.store import RESULT, read_as
 from read_repro.tables.blocks import Block, block_of, blocks_of, contest_seed, hardware_name
 from read_repro.tables.derived import derived_metrics
 
 log = logging.getLogger(__name__)
 
-Kind = TypeVar("Kind", bound=AnyRecord)
+AnyKind = TypeVar("AnyKind", bound=AnyRecord)
 RUN_COLUMNS = ("run", "block", "backbone", "data", "task", "variant", "setting", "seed", "val", "chosen", "search")
 PLANNED_COLUMNS = ("run", "backbone", "variant", "setting", "phase", "batch_size")
 REFERENCE_COLUMNS = ("run", "backbone", "variant", "device")
@@ -76,7 +76,7 @@ def read_store(results: Path) -> Store:
     )
 
 
-def _records(kind: type[Kind], folder: Path, pattern: str, broken: list[str]) -> dict[str, Kind]:
+def _records(kind: type[AnyKind], folder: Path, pattern: str, broken: list[str]) -> dict[str, AnyKind]:
     """The records of one folder in the order of their paths, by their place below `results`."""
     found = {}
     for path in sorted(folder.rglob(pattern)):
@@ -132,7 +132,7 @@ def _run_row(run: str, record: Record, best: Mapping[Key, Record]) -> dict[str, 
         "variant": variant(record),
         "setting": setting_name(record.setting),
         "seed": record.seed,
-        "val": score(record),
+        "val": validation_score(record),
         "chosen": record.finished and winner is not None and record.setting == winner.setting,
         "search": winner is not None and record.seed == winner.seed,
         "hardware": hardware_name(record),

@@ -8,7 +8,7 @@ from read_repro.tables.blocks import Block
 
 SEEDS = (0, 1, 2)  # the paper reports three seeds (section 4)
 
-FEW_READINGS = "energy by Eq. (4) from fewer than"  # how the label begins that such a run's record has
+FEW_READINGS_LABEL = "energy by Eq. (4) from fewer than"  # how the label begins that such a run's record has
 
 
 def few_readings(methods: Iterable[MethodRows]) -> str:
@@ -22,7 +22,7 @@ def few_readings(methods: Iterable[MethodRows]) -> str:
 
 
 def _has_few_readings(row: RunRow) -> bool:
-    return any(label.startswith(FEW_READINGS) for label in row["record"].labels)
+    return any(label.startswith(FEW_READINGS_LABEL) for label in row["record"].labels)
 
 
 def missing_runs(method: MethodRows) -> str | None:

@@ -26,8 +26,8 @@ COLUMNS = {  # by the names that the paper's own numbers have, where it prints t
     "avg": Column("Avg.", ".2f", "max", seeds=True),
     "avg_printed": Column("Avg. as printed", ".2f", "max"),
 }
-MEASURED = ("power_kw", "energy_kwh", "search_kwh")
-ESTIMATED = tuple(f"estimated_{key}" for key in MEASURED)
+ENERGY_KEYS = ("power_kw", "energy_kwh", "search_kwh")
+ESTIMATED_KEYS = tuple(f"estimated_{key}" for key in ENERGY_KEYS)
 SCORE = "score/"  # stands before a task's name, so that a task named like another column is not taken for it
 PAPER_SOURCE = "paper: T5, GLUE, V100"
 MEANING = (
@@ -51,7 +51,7 @@ def table_1(store: Store) -> list[Table]:
 
 
 def _table_1(store: Store, block: Block) -> Table:
-    costs = ("trainable_params_pct", "epochs", *MEASURED, *(ESTIMATED if block.device == "CPU" else ()))
+    costs = ("trainable_params_pct", "epochs", *ENERGY_KEYS, *(ESTIMATED_KEYS if block.device == "CPU" else ()))
     columns = {key: COLUMNS[key] for key in costs} | _score_columns(store, block)
     methods = list(methods_of(store, block).values())
     if block.backbone in LARGER:
@@ -121,11 +121,11 @@ def _beside(
 def _our_row(store: Store, method: MethodRows, columns: Columns, mark: int | None) -> tuple[Cell, ...]:
     stats = {"trainable_params_pct": trainable_percent(store, method), "avg": method.average()}
     stats["epochs"] = method.mean_cost("epochs")
-    for (power, energy, search), kind in ((MEASURED, "eq4"), (ESTIMATED, "cpu_estimate")):
+    for (power, energy, search), kind in ((ENERGY_KEYS, "eq4"), (ESTIMATED_KEYS, "cpu_estimate")):
         metric = f"sum/energy/{kind}_kwh"
         stats |= {power: method.power(metric), energy: method.total(metric), search: method.searched(metric)}
     stats |= {key: method.score(key.removeprefix(SCORE)) for key in columns if key.startswith(SCORE)}
-    unfillable = {"avg_printed", *(MEASURED if method.block.device == "CPU" else ())}
+    unfillable = {"avg_printed", *(ENERGY_KEYS if method.block.device == "CPU" else ())}
     cells = []
     for key, column in columns.items():
         stat = stats.get(key, Stat())

@@ -46,7 +46,7 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
     tested, inference_memory = test(trainer, method, data, device)
     validated = {key: value for key, value in history.rows[best.best_epoch - 1].items() if key.startswith("val/")}
     return {
-        "labels": (*labels(device, data, energy.meter, train_memory), *earlier_labels, *states.labels),
+        "labels": (*run_labels(device, data, energy.meter, train_memory), *earlier_labels, *states.labels),
         "metrics": {
             **validated,
             **tested,
@@ -116,7 +116,7 @@ def test(
     return scores, memory
 
 
-def labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:
+def run_labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:
     """What has to be said beside a run's numbers wherever they show."""
     return (*([] if device.type == "cuda" else ["CPU"]), *data.labels, *meter.summary_labels(), *memory.labels())
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from read_repro.data.metrics import PARTS, majority_score, score
+from read_repro.data.metrics import METRIC_PARTS, majority_score, score
 from read_repro.errors import InputError
 
 
@@ -60,14 +60,16 @@ def test_a_prediction_that_is_no_number_counts_as_zero(caplog):
     assert "not finite" in caplog.text
 
 
-@pytest.mark.parametrize("metric", PARTS)
+@pytest.mark.parametrize("metric", METRIC_PARTS)
 @given(pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=8))
 def test_never_nan_and_the_score_is_the_mean(metric, pairs):
     predictions, labels = zip(*pairs, strict=True)
     result = score(metric, predictions, labels)
-    assert set(result) == {*PARTS[metric], "score"}
+    assert set(result) == {*METRIC_PARTS[metric], "score"}
     assert all(-100.0001 <= value <= 100.0001 for value in result.values())
-    assert result["score"] == pytest.approx(sum(result[name] for name in PARTS[metric]) / len(PARTS[metric]))
+    assert result["score"] == pytest.approx(
+        sum(result[name] for name in METRIC_PARTS[metric]) / len(METRIC_PARTS[metric])
+    )
 
 
 def test_an_unknown_metric_lists_the_known():
