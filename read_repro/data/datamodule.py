@@ -118,7 +118,8 @@ class GlueData(pl.LightningDataModule):
         batch = collate(examples, pad_id=self._pad_id)
         return batch if self.stored is None else batch | self.stored(examples)
 
-    def _batches(self, epoch: int) -> list[list[int]]:
+    def train_batches(self, epoch: int) -> list[list[int]]:
+        """Which examples this rank's batches of an epoch hold."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         lengths = self.encoded["train"].lengths
         return length_batches(lengths, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
@@ -126,11 +127,11 @@ class GlueData(pl.LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         """Batches that one rank sees in an epoch."""
-        return len(self._batches(0))
+        return len(self.train_batches(0))
 
     def train_dataloader(self) -> DataLoader:
         """The batches of the trainer's current epoch (0 without a trainer)."""
-        return self._loader("train", self._batches(self.trainer.current_epoch if self.trainer else 0))
+        return self._loader("train", self.train_batches(self.trainer.current_epoch if self.trainer else 0))
 
     def val_dataloader(self) -> DataLoader:
         """Validation, shortest examples first; the labels travel in the batches."""
