@@ -47,5 +47,5 @@ claims: setup ## Each claim of the paper against its own tables and ours
 status: setup ## What a results folder holds: done, running, failed
 	$(PY) -m read_repro.sweep.entry
 
-bench: setup ## READ's step against full-tuning's, and the bytes both keep for the backward pass
+bench: setup ## Each method's step over a frozen forward pass, live and from stored states, beside its law
 	$(PY) scripts/bench.py

@@ -33,8 +33,8 @@ from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import construct_shipped, settings
 from read_repro.data.batches import Example, collate
 from read_repro.data.datamodule import GlueData
-from read_repro.measure.train_step import train_step
 from read_repro.measure.peak_memory import SavedForBackward
+from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_checkpoint, load_method
 from read_repro.records.store import write_json
