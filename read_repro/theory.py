@@ -37,7 +37,7 @@ Inputs = tuple[Tensor, ...]  # what a stack's layers read: (B, T, D), and in a d
 
 
 @dataclass(frozen=True)
-class Layer:
+class PerturbedLayer:
     """A layer L_i of the backbone and, for ``scale`` > 0, the layer L'_i of its perturbed copy.
 
     Args:
@@ -65,7 +65,7 @@ class Layer:
 class Stack:
     """The layers of a stack in order, and the inputs that its frozen pass starts from."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[PerturbedLayer, ...]
     inputs: Inputs
 
     def corrections(self, changes: Inputs, *, scale: float) -> list[Tensor]:
@@ -112,7 +112,7 @@ def record(blocks: Sequence[nn.Module], run: Callable[[], Any], *, rank: int, ge
     given = [{name: value for name, value in call.items() if value is not None} for call in calls]
     source = given[0].get("encoder_hidden_states")
     layers = (
-        Layer(block, call, lora_factors(block, rank=rank, generator=generator))
+        PerturbedLayer(block, call, lora_factors(block, rank=rank, generator=generator))
         for block, call in zip(blocks, given, strict=True)
     )
     return Stack(tuple(layers), (states[0],) if source is None else (states[0], source))

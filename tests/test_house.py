@@ -1,23 +1,19 @@
 """The house: how full a room may be, what each says of itself, how long files and functions are, and the map of all."""
 
 import ast
-import io
 import re
-import tokenize
 import tomllib
 from pathlib import Path
 from statistics import quantiles
 
 import pytest
 import yaml
+from house import code_lines
 from places import ROOT
 
 PACKAGE = ROOT / "read_repro"
 ROOMS = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
 FILES = sorted(PACKAGE.rglob("*.py"))
-NO_CODE = {
-    tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
-}  # fmt: skip
 
 
 def test_depth_is_two_and_no_folder_is_too_full() -> None:
@@ -33,31 +29,32 @@ def test_a_room_says_what_lives_there_and_what_it_may_import(room: Path) -> None
     assert len(said.splitlines()[0]) > 20
 
 
-def code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef, lines: set[int]) -> int:
-    """Lines with code below a function's docstring."""
-    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    return len([line for line in lines if body and body[0].lineno <= line <= (function.end_lineno or 0)])
-
-
-def functions() -> dict[str, int]:
-    """The code lines of every function of the package."""
-    found = {}
-    for path in FILES:
-        text = path.read_text()
-        tokens = [each for each in tokenize.generate_tokens(io.StringIO(text).readline) if each.type not in NO_CODE]
-        lines = {line for each in tokens for line in range(each.start[0], each.end[0] + 1)}
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found[f"{path.relative_to(PACKAGE)}:{node.name}"] = code_lines(node, lines)
-    return found
-
-
 def test_files_and_functions_are_short() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
     assert max(lengths.values()) <= 250, max(lengths, key=lengths.__getitem__)
     assert quantiles(lengths.values(), n=10)[-1] <= 200
-    long = {name: count for name, count in functions().items() if count > 45}
+    counts = {f"{path.name}:{name}": count for path in FILES for name, count in code_lines(path.read_text()).items()}
+    long = {name: count for name, count in counts.items() if count > 45}
     assert not long, f"at most 45 lines of code a function: {long}"
+
+
+def test_code_lines_are_those_of_the_body_that_hold_code() -> None:
+    text = '''
+def outer(
+    one: int,
+) -> str:
+    """Two
+
+    lines."""
+    # a comment
+
+    def inner() -> int:
+        return 1
+
+    return """a
+    text"""
+'''
+    assert code_lines(text) == {"outer:2": 4, "inner:10": 1}
 
 
 def file_map() -> dict[str, set[str]]:

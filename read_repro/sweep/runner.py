@@ -85,7 +85,7 @@ def forecast(sweep: Sweep) -> dict[str, StateLine]:
 
 
 @dataclass
-class Progress:
+class SweepProgress:
     """One line for the whole sweep: how many of how many, and the time left by the runs made in this call."""
 
     total: int
@@ -122,7 +122,7 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
     for data in sweep.data:
         sources.check(**data)
     first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
-    progress = Progress(total=len(first) + sum(unnamed(sweep).values()))
+    progress = SweepProgress(total=len(first) + sum(unnamed(sweep).values()))
     try:
         run_jobs(first, pool, progress, force=sweep.force)
         if sweep.stage in ("final", "all"):
@@ -135,7 +135,7 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
     return progress.failed
 
 
-def run_jobs(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool) -> None:
+def run_jobs(jobs: Iterable[Job], pool: Pool, progress: SweepProgress, *, force: bool) -> None:
     """Do what is not done, then wait for what other processes do, and do again what did not come of it."""
     waiting = list(jobs)
     while waiting:
@@ -144,7 +144,7 @@ def run_jobs(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool
             time.sleep(POLL_S)
 
 
-def _run_free(jobs: Iterable[Job], pool: Pool, progress: Progress, *, force: bool) -> list[Job]:
+def _run_free(jobs: Iterable[Job], pool: Pool, progress: SweepProgress, *, force: bool) -> list[Job]:
     """Run the jobs that nobody has done and nobody is doing; returns those that another process is doing."""
     elsewhere: list[Job] = []
     started_s: dict[Job, float] = {}
