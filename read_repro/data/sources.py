@@ -11,6 +11,7 @@ from pathlib import Path
 
 from read_repro.data.tasks import TARGETS, Row, Task
 from read_repro.errors import InputError
+from read_repro.foreign import regular_file
 from read_repro.hub import WAYS_OUT, hub_reachable
 
 SOURCES = ("hub", "local", "synthetic")
@@ -132,7 +133,7 @@ def _read_file(file: Path) -> tuple[str, list[dict]]:
     from pyarrow.lib import ArrowException
 
     try:
-        return str(file), _FORMATS[file.suffix](file)
+        return str(file), _FORMATS[file.suffix](regular_file(file))
     except (OSError, ValueError, csv.Error, ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{file} cannot be read as {file.suffix[1:]}: {reason}") from error

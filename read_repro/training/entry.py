@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from read_repro.config.files import CONF
 from read_repro.errors import InputError
+from read_repro.foreign import refuse_code
 from read_repro.records.naming import identity, run_name
 from read_repro.training.checks import check
 
@@ -34,6 +35,8 @@ def main(config: DictConfig) -> None:
 
 def run_one(config: DictConfig) -> None:
     """Name the run, check what can be checked without torch, then train."""
+    # A task's file may be anyone's: resolved, an ``${oc.env:...}`` in it would stand in the log and in the record.
+    refuse_code(OmegaConf.to_container(config.task, resolve=False), "the task", {("_target_", "Task")})
     choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if "hydra/" not in group}
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
     plain: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

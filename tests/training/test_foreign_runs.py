@@ -152,6 +152,52 @@ def test_a_backbones_name_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest
     assert not list(tmp_path.iterdir())
 
 
+TASK_FILE = """
+_target_: read_repro.data.tasks.Task
+name: mine
+columns: [sentence]
+classes: [a, b]
+words: [a, b]
+text: "mine sentence: {sentence}"
+metric: accuracy
+split: halve_validation
+files: {train: train, validation: validation}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("_target_: read_repro.data.tasks.Task", "_target_: os.system\ncommand: touch CANARY"),
+        ("[sentence]", "[{_target_: os.system, command: touch CANARY}]"),
+        ("name: mine", "name: !!python/object/apply:os.system ['touch CANARY']"),
+        ("mine sentence", "${oc.env:EVIL_SECRET}"),
+        ("words: [a, b]", "words: [a, '${oc.env:EVIL_SECRET}']"),
+        ("mine sentence", "{sentence.__class__}"),
+        ("name: mine", "name: ../../mine"),
+    ],
+)
+def test_an_evil_task_file_ends_a_training_in_one_line(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    canary = tmp_path / "canary"
+    (tmp_path / "conf" / "task").mkdir(parents=True)
+    assert old in TASK_FILE
+    text = TASK_FILE.replace(old, new).replace("CANARY", str(canary))
+    (tmp_path / "conf" / "task" / "mine.yaml").write_text(text)
+    monkeypatch.setattr(sys, "argv", [
+        "train.py", "--config-dir", str(tmp_path / "conf"), "task=mine", "backbone=minilm", "data=local",
+        f"data.path={tmp_path}", f"results_dir={tmp_path / 'results'}",
+    ])  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == (1 if "!!" in new else 2)  # what is no YAML, Hydra itself refuses
+    said = capsys.readouterr()
+    assert not canary.exists()
+    assert SECRET not in said.out + said.err
+    assert not (tmp_path / "results").exists()
+
+
 def test_the_corpus_is_large_enough() -> None:
     assert len(RECORDS) + len(BACKBONES) >= 100
     assert json.dumps([*RECORDS, *BACKBONES])
