@@ -1,6 +1,9 @@
 """Every file of conf/ composes, and every ``_target_`` takes exactly the keys that stand beside it."""
 
 import inspect
+import shutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from places import CONF
+from places import CONF, ROOT
 
 GROUPS = ("task", "method", "backbone", "data", "trainer", "energy", "logger", "optim")
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
@@ -53,3 +56,13 @@ def test_a_method_has_no_default_in_python() -> None:
         module, _, attribute = yaml.safe_load(path.read_text())["method"]["_target_"].rpartition(".")
         parameters = inspect.signature(getattr(import_module(module), attribute)).parameters.values()
         assert [p.name for p in parameters if p.kind == p.KEYWORD_ONLY and p.default is not p.empty] == []
+
+
+def test_an_installed_package_finds_the_files_that_travel_in_it(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "read_repro", tmp_path / "read_repro", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CONF, tmp_path / "read_repro" / "conf")
+    code = "from read_repro.config.files import CONF, names; print(CONF, *names('optim'))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert ended.stdout.split() == [str(tmp_path / "read_repro" / "conf"), "adamw"], ended.stderr
