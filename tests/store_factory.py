@@ -32,7 +32,7 @@ def metrics_of(score: float, hardware: dict[str, Any], energy_kwh: float, time_s
     return common | own | {"memory/inference_gib": 0.9, "params/percent_paper": 0.8}
 
 
-def config_of(method: str, setting: dict[str, Any], train_limit: int | None) -> dict[str, Any]:
+def config_of(method: str, setting: dict[str, Any], train_limit: int | None, seed: int) -> dict[str, Any]:
     """A configuration with the keys that matter to records, changed by a setting in its short names."""
     config: dict[str, Any] = {
         "data": {"targets": "words", "batch_size": 48, "max_source_tokens": 128, "train_limit": train_limit},
@@ -41,6 +41,7 @@ def config_of(method: str, setting: dict[str, Any], train_limit: int | None) -> 
         "energy": {"p0_kw": 0.25, "cpu_p0_kw": 0.005},
         "method": {"_target_": f"read_repro.methods.{method}.{method}"},
         "grid": {"method.hidden": [128, 256]},
+        "seed": seed,
     }
     for key, value in setting.items():
         config[OWNERS.get(key, "method")][key] = value
@@ -75,7 +76,7 @@ def run_record(
     return {
         "schema": 1, "kind": "run", "status": "finished", "run": f"{backbone}/{data}/{task}/{name}/seed={seed}",
         "backbone": backbone, "data": data, "task": task, "method": method, "setting": setting, "seed": seed,
-        "config": config_of(method, setting, train_limit),
+        "config": config_of(method, setting, train_limit, seed),
         "weights": "0" * 64, "labels": ["made up <for> a test"], "history": history, "epochs": 4,
         "best_epoch": 3, "steps": 128, "data_info": info, "hardware": hardware, "versions": {}, "commit": "0" * 40,
         "metrics": metrics_of(score, hardware, energy_kwh, time_s),

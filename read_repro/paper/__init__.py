@@ -22,9 +22,14 @@ Numbers = dict[tuple[str, str], dict[str, float]]  # (backbone, row) -> column -
 
 
 def method_name(variant: str, backbone: str = "") -> str:
-    """A method as the paper writes it: `READ-large` for READ on T5-large; others by their own name."""
-    large = "-large" if backbone.endswith("-large") and variant in ("read", UNROLLED) else ""
-    return METHOD_NAMES.get(variant, variant).replace("READ", f"READ{large}")
+    """A method as the paper writes it: `READ-large` for READ on T5-large; others by their own name.
+
+    What a variant adds to its method's name (`lora,precision=bf16-mixed`) stands behind it.
+    """
+    method, comma, differs = variant.partition(",")
+    known = variant in METHOD_NAMES
+    name = METHOD_NAMES.get(variant if known else method, method) + ("" if known or not comma else f", {differs}")
+    return name.replace("READ", "READ-large") if backbone.endswith("-large") and method == "read" else name
 
 
 def rows(name: str) -> list[dict[str, str]]:

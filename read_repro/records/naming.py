@@ -32,6 +32,13 @@ def short(key: str) -> str:
     return leaf if own or SHORT.get(leaf) == key else key.removeprefix("backbone.")
 
 
+def full(name: str) -> str:
+    """The configuration key that ``short`` gave this name."""
+    if "." in name:
+        return f"backbone.{name}" if name.startswith("shape.") else name
+    return SHORT.get(name, f"method.{name}")
+
+
 def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
     """The scientific values of ``config`` that differ from the config files, by their short names."""
     ours, theirs = scientific(config), scientific(files)

@@ -4,12 +4,12 @@ It needs no pandas, so that a sweep can import it. Of a record's metrics it look
 scrambles all others and sees the choice unchanged. A run that diverged has no score, whatever its record holds.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from read_repro.records.record import AnyRecord, Record
-
-Key = tuple[Any, ...]
+from read_repro.records.fingerprint import facts_of, fingerprint
+from read_repro.records.record import PlannedRecord, Record, ReferenceRecord
+from read_repro.records.standing import Key, Standing
 
 
 def setting_name(setting: Mapping[str, Any]) -> str:
@@ -17,20 +17,9 @@ def setting_name(setting: Mapping[str, Any]) -> str:
     return ",".join(f"{key}={setting[key]}" for key in sorted(setting))
 
 
-def variant(record: AnyRecord) -> str:
+def variant(record: PlannedRecord | ReferenceRecord) -> str:
     """The method as a row of a table: its name, and Table 2's READ without recurrence apart from READ."""
     return f"{record.method},recurrent=false" if record.setting.get("recurrent") is False else record.method
-
-
-def limited(record: Record) -> tuple[bool, int | None]:
-    """Whether the data are cut, and the training limit; a limit is a cut whatever the source says."""
-    limit = record.data_info.train_limit
-    return record.data_info.cut or limit is not None, limit
-
-
-def contest(record: Record) -> Key:
-    """What must agree before two records may compete: backbone, data, cut, limit, device, task and row."""
-    return (record.backbone, record.data, *limited(record), record.hardware.device, record.task, variant(record))
 
 
 def validation_score(record: Record) -> float | None:
@@ -48,14 +37,14 @@ def select_best(records: Iterable[Record]) -> Record | None:
         return None
     search = min(record.seed for record, _ in scored)
     candidates = [(record, value) for record, value in scored if record.seed == search]
-    candidates.sort(key=lambda candidate: setting_name(candidate[0].setting))
+    candidates.sort(key=lambda candidate: (setting_name(candidate[0].setting), fingerprint(facts_of(candidate[0]))))
     return max(candidates, key=lambda candidate: candidate[1])[0]
 
 
-def select_each(records: Iterable[Record]) -> dict[Key, Record]:
-    """`select_best` within each contest."""
-    groups: dict[Key, list[Record]] = {}
-    for record in records:
-        groups.setdefault(contest(record), []).append(record)
-    best = {key: select_best(group) for key, group in groups.items()}
-    return {key: record for key, record in best.items() if record is not None}
+def select_each(records: Sequence[Record], stand: Sequence[Standing]) -> dict[Key, tuple[Record, Standing]]:
+    """`select_best` within each contest, by the standings of the records; with the standing of each."""
+    groups: dict[Key, list[tuple[Record, Standing]]] = {}
+    for record, standing in zip(records, stand, strict=True):
+        groups.setdefault(standing.contest, []).append((record, standing))
+    best = {contest: select_best(record for record, _ in group) for contest, group in groups.items()}
+    return {contest: pair for contest, group in groups.items() for pair in group if pair[0] is best[contest]}

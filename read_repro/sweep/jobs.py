@@ -18,13 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
+from read_repro.records.standing import competing
 from read_repro.records.store import RESULT
 from read_repro.sweep.overrides import Choices, learning_rates, parse, texts, value
 
 TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
 STAGES = ("search", "final", "all", "grid")
-CHOSEN = ("optim.", "method.")  # validation chooses among values of these keys ...
-APART = ("method.recurrent",)  # ... but not of this one: Table 2's two rows; all other keys stand apart, too
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Job:
         command: what Python is given.
         record: its place.
         task, seed: None for what is planned.
-        contest: jobs of one contest and seed differ only in what validation chooses.
+        contest: jobs of one contest and seed differ only in what validation chooses among (``competing``).
         setting: what it chooses among.
         cost: what takes about the same time: backbone, data, method, task, limit of the training data, epochs.
         config: the run's whole resolved configuration; None for what is planned.
@@ -150,7 +149,6 @@ def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
 def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
     """The training runs of one method; adds to ``data``."""
     swept = {key for key, values in choices.items() if "." in key and len(values) > 1}
-    competing = {key for key in swept if key.startswith(CHOSEN) and key not in APART}
     for values in product(*choices.values()):
         chosen = dict(zip(choices, values, strict=True))
         varied = {key: text for key, text in chosen.items() if key in swept or key == "seed"}
@@ -158,7 +156,8 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         config = _with(config, varied)
         data[json.dumps(config["data"])] = config["data"]
         named = identity(config, files, method=chosen["method"])
-        apart = (f"{key}={text}" for key, text in chosen.items() if key not in competing and key != "seed")
+        candidates = swept & competing(config)
+        apart = (f"{key}={text}" for key, text in chosen.items() if key not in candidates and key != "seed")
         limits = config["data"]["train_limit"], config["trainer"]["max_epochs"]
         yield Job(
             name=run_name(**named),
@@ -167,7 +166,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
             task=named["task"],
             seed=config["seed"],
             contest=tuple(apart),
-            setting=tuple(f"{key}={varied[key]}" for key in sorted(competing)),
+            setting=tuple(f"{key}={varied[key]}" for key in sorted(candidates)),
             cost=(*(named[key] for key in ("backbone", "data", "method", "task")), *limits),
             config=config,
         )

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from read_repro.paper import TASKS
 from read_repro.records.record import Record
-from read_repro.records.selection import Key, contest, limited, setting_name
+from read_repro.records.standing import place
 
 PAPER_BACKBONE = "t5-base"
 
@@ -14,7 +14,7 @@ class Block(NamedTuple):
     """What one table may hold: no mean and no sum ever crosses the border of a block.
 
     The paper's seven tasks are one block and all `other_tasks` of the same runs another, so that an average never goes
-    over a task that its table does not show.
+    over a task that its table does not show. `shared` is what its runs have in common and the shipped files have not.
     """
 
     backbone: str
@@ -23,14 +23,16 @@ class Block(NamedTuple):
     train_limit: int | None
     device: str
     other_tasks: bool = False
+    shared: str = ""
 
     @property
     def label(self) -> str:
-        """`minilm, local, cut data, train_limit=1000, CPU`."""
+        """`minilm, local, cut data, train_limit=1000, batch_size=32, CPU`."""
         limit = "" if self.train_limit is None else f", train_limit={self.train_limit}"
         kind = "cut data" if self.cut else "whole data"
+        shared = f", {self.shared}" if self.shared else ""
         others = ", other tasks" if self.other_tasks else ""
-        return f"{self.backbone}, {self.data}, {kind}{limit}, {self.device}{others}"
+        return f"{self.backbone}, {self.data}, {kind}{limit}{shared}, {self.device}{others}"
 
     @property
     def energy(self) -> tuple[str, str]:
@@ -51,20 +53,14 @@ def hardware_name(record: Record) -> str:
     return f"{hardware.name}, {hardware.threads} threads" if hardware.kind == "cpu" else hardware.device
 
 
-def contest_seed(record: Record) -> Key:
-    """What names a run: its contest, its setting and its seed."""
-    return (*contest(record), setting_name(record.setting), record.seed)
-
-
-def block_of(record: Record) -> Block:
+def block_of(record: Record, shared: str = "") -> Block:
     """The block a run belongs to."""
-    other_tasks = record.task not in TASKS
-    return Block(record.backbone, record.data, *limited(record), record.hardware.device, other_tasks)
+    return Block(*place(record), record.task not in TASKS, shared)
 
 
-def blocks_of(runs: Iterable[Record]) -> tuple[Block, ...]:
-    """The blocks of some runs in the order of the tables, the paper's first even when it has no run."""
-    found = {block_of(record) for record in runs}
+def in_order(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """Each block once in the order of the tables, the paper's first even when it has no run."""
+    found = set(blocks)
     if not any(block.of_paper for block in found):
         found.add(Block(PAPER_BACKBONE, "hub", False, None, "no GPU yet"))
     return tuple(sorted(found, key=_order))
@@ -72,4 +68,13 @@ def blocks_of(runs: Iterable[Record]) -> tuple[Block, ...]:
 
 def _order(block: Block) -> tuple[Any, ...]:
     limit = block.train_limit or 0
-    return (not block.of_paper, block.backbone, block.data, block.cut, limit, block.device, block.other_tasks)
+    return (
+        not block.of_paper,
+        block.backbone,
+        block.data,
+        block.cut,
+        limit,
+        block.device,
+        block.other_tasks,
+        block.shared,
+    )

@@ -121,7 +121,7 @@ def _choice(method: MethodRows, task: str | None, columns: tuple[Column, ...]) -
     name, chosen = text(method_name(method.variant)), method.chosen.get(task or "", [])
     if not chosen:
         return (name, text(TASK_NAMES.get(task or "", task)), *(text(DASH) for _ in columns[2:]))
-    tried = len({row["setting"] for row in method.search[task or ""]})
+    tried = len({row["choice"] for row in method.search[task or ""]})
     seeds = ", ".join(str(row["seed"]) for row in chosen)
     score = number(over_seeds(chosen, "val/score"), columns[3])
     return (

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from read_repro.records.fingerprint import flatten
+from read_repro.records.fingerprint import facts_of, fingerprint, flatten
 from read_repro.records.record import AnyRecord, PlannedRecord, Record, ReferenceRecord
-from read_repro.records.selection import Key, contest, select_each, setting_name, validation_score, variant
+from read_repro.records.selection import select_each, setting_name, validation_score, variant
+from read_repro.records.standing import Key, Standing, standings
 from read_repro.records.store import RESULT, read_as
-from read_repro.tables.blocks import Block, block_of, blocks_of, contest_seed, hardware_name
+from read_repro.tables.blocks import Block, block_of, hardware_name, in_order
 from read_repro.tables.derived import derived_metrics
 
 log = logging.getLogger(__name__)
@@ -60,15 +61,14 @@ def read_store(results: Path) -> Store:
     broken += [f"{run}: {_divergence(record)}" for run, record in runs.items() if not record.finished]
     for line in broken:
         log.error("left out: %s", line)
-    best = select_each(runs.values())
-    run_rows = tuple(_run_row(run, record, best) for run, record in runs.items())
+    run_rows = _run_rows(runs)
     planned_rows = tuple(_planned_row(run, record) for run, record in planned.items())
     reference_rows = tuple(_reference_row(run, record) for run, record in reference.items())
     return Store(
         runs=_frame(run_rows, RUN_COLUMNS),
         planned=_frame(planned_rows, PLANNED_COLUMNS),
         reference=_frame(reference_rows, REFERENCE_COLUMNS),
-        blocks=blocks_of(runs.values()),
+        blocks=in_order(row["block"] for row in run_rows),
         broken=tuple(broken),
         run_rows=run_rows,
         planned_rows=planned_rows,
@@ -95,7 +95,8 @@ def _unique(records: Mapping[str, Record], broken: list[str]) -> dict[str, Recor
     """The first record of each run; a copy would count it twice."""
     first: dict[Key, str] = {}
     for run, record in records.items():
-        if (original := first.setdefault(contest_seed(record), run)) != run:
+        names = (record.backbone, record.data, record.task, record.method, record.seed)
+        if (original := first.setdefault((*names, fingerprint(facts_of(record))), run)) != run:
             broken.append(f"{run}: the same run as {original}")
     return {run: records[run] for run in first.values()}
 
@@ -121,19 +122,32 @@ def _divergence(record: Record) -> str:
     return f"its loss left the numbers at step {record.diverged_step} with lr {rate}: it has no score"
 
 
-def _run_row(run: str, record: Record, best: Mapping[Key, Record]) -> dict[str, Any]:
-    winner = best.get(contest(record))
+def _run_rows(runs: Mapping[str, Record]) -> tuple[dict[str, Any], ...]:
+    """A row a run; a setting is chosen if it is the one that the best record of its contest has."""
+    records = list(runs.values())
+    stand = standings(records)
+    best = select_each(records, stand)
+    return tuple(
+        _run_row(run, record, standing, *best.get(standing.contest, (None, None)))
+        for (run, record), standing in zip(runs.items(), stand, strict=True)
+    )
+
+
+def _run_row(
+    run: str, record: Record, standing: Standing, winner: Record | None, winners: Standing | None
+) -> dict[str, Any]:
     return {
         "run": run,
-        "block": block_of(record),
+        "block": block_of(record, standing.shared),
         "backbone": record.backbone,
         "data": record.data,
         "task": record.task,
-        "variant": variant(record),
+        "variant": standing.variant,
         "setting": setting_name(record.setting),
+        "choice": standing.choice,
         "seed": record.seed,
         "val": validation_score(record),
-        "chosen": record.finished and winner is not None and record.setting == winner.setting,
+        "chosen": record.finished and winners is not None and standing.choice == winners.choice,
         "search": winner is not None and record.seed == winner.seed,
         "hardware": hardware_name(record),
         "fingerprint": record.data_info.fingerprint,

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from read_repro.paper import TASK_NAMES, TASKS, method_name
+from read_repro.paper import TASK_NAMES, TASKS, UNROLLED, method_name
+from read_repro.records.standing import overrides
 from read_repro.tables.aggregate import MethodRows, RunRow
 from read_repro.tables.blocks import Block
 
@@ -43,13 +44,13 @@ def missing_runs(method: MethodRows) -> str | None:
 
 def _command(method: MethodRows, tasks: list[str], seeds: str = "") -> str:
     """The sweep that makes these runs; where only seeds are missing, its second stage is enough."""
-    name, _, option = method.variant.partition(",")
-    words = [f"python train.py experiment={'table2' if option else 'table1'}", *_place(method.block), f"method={name}"]
-    words += [f"method.{option}"] if option else []
-    words += [f"task={','.join(tasks)}"]
+    name, _, differs = method.variant.partition(",")
+    words = [f"python train.py experiment={'table2' if method.variant == UNROLLED else 'table1'}"]
+    words += [*_place(method.block), f"method={name}", *overrides(differs), f"task={','.join(tasks)}"]
     return " ".join([*words, *([f"stage=final seed={seeds}"] if seeds else [])])
 
 
 def _place(block: Block) -> list[str]:
     words = [f"backbone={block.backbone}", f"data={block.data}"]
-    return words + ([f"data.train_limit={block.train_limit}"] if block.train_limit is not None else [])
+    words += [f"data.train_limit={block.train_limit}"] if block.train_limit is not None else []
+    return words + overrides(block.shared)

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from read_repro.errors import InputError
-from read_repro.records.naming import LONGEST, SHORT, run_name, setting, short, show
+from read_repro.records.naming import LONGEST, SHORT, full, run_name, setting, short, show
 
 PLACE = {"backbone": "minilm", "data": "local", "task": "cola", "method": "read", "seed": 1}
 
@@ -56,6 +56,7 @@ KEYS = st.builds(
 def test_two_keys_never_share_a_short_name(one: str, other: str) -> None:
     assume(one != other)
     assert short(one) != short(other)
+    assert full(short(one)) == one
 
 
 VALUES = st.recursive(

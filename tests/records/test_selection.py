@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from store_factory import GPU, record_of, run_record
 
 from read_repro.records.selection import select_best, select_each, setting_name
+from read_repro.records.standing import standings
 
 
 def candidates():
@@ -73,13 +74,14 @@ def test_blocks_tasks_and_recurrence_do_not_compete():
         run_record(score=90.0, setting={"recurrent": False}),
         run_record(score=90.0, hardware=GPU),
     ]
-    assert len(select_each(map(record_of, [weak, *others]))) == 6
+    records = [record_of(content) for content in (weak, *others)]
+    assert len(select_each(records, standings(records))) == 6
 
 
 def test_the_input_is_left_alone():
     records = [record_of(content) for content in candidates()]
     before = copy.deepcopy(records)
-    select_each(records)
+    select_each(records, standings(records))
     assert records == before
 
 

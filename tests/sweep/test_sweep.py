@@ -96,10 +96,15 @@ def test_table_2_lets_recurrence_stand_apart() -> None:
     assert sum("recurrent=false" in job.name for job in sweep.search) == len(sweep.search) / 2
 
 
-def test_other_epochs_stand_apart() -> None:
+def test_rates_and_epochs_compete_and_a_batch_size_stands_apart() -> None:
     sweep = expanded("experiment=minilm_cpu", "method=head,full", "task=cola")
     assert sorted(job.cost[-1] for job in sweep.search) == [5, 5, 5, 5, 5, 5, 20, 20, 20]
-    assert len({job.contest for job in sweep.search}) == 3
+    assert len({job.contest for job in sweep.search}) == 2
+    assert {job.setting for job in sweep.search if job.cost[2] == "head"} == {
+        (f"optim.lr={rate}", f"trainer.max_epochs={epochs}") for rate in (0.0003, 0.001, 0.003) for epochs in (5, 20)
+    }
+    apart = expanded("experiment=minilm_cpu", "method=full", "task=cola", "data.batch_size=16,32")
+    assert len({job.contest for job in apart.search}) == 2
 
 
 @pytest.mark.parametrize("name", ["table3", "figure5"])

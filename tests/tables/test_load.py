@@ -8,8 +8,11 @@ import sys
 import pytest
 from store_factory import CPU, GPU, fill, record_of, run_record, write_run
 
+from read_repro.paper import method_name
 from read_repro.records.store import write_record
+from read_repro.tables.aggregate import methods_of
 from read_repro.tables.load import read_store
+from read_repro.tables.missing import missing_runs
 
 
 def test_an_empty_store_has_the_papers_block_and_its_columns(tmp_path):
@@ -133,3 +136,28 @@ def test_another_cpu_is_the_same_block_but_other_hardware(tmp_path):
 def test_the_tables_import_neither_torch_nor_hydra():
     code = "import sys; sys.modules.update(torch=None, hydra=None, omegaconf=None); import read_repro.tables.build"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_a_run_at_another_precision_neither_takes_a_methods_row_nor_joins_its_mean(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, run_record(seed=seed, score=60.0))
+    write_run(tmp_path, run_record(score=99.0, setting={"precision": "bf16-mixed", "targets": "digits"}))
+    write_run(tmp_path, run_record(seed=2, score=99.0) | {"weights": "f" * 64})
+    store = read_store(tmp_path)
+    (block,) = [block for block in store.blocks if not block.of_paper]
+    methods = methods_of(store, block)
+    assert methods["read"].score("cola").mean == 59.0
+    assert methods["read,precision=bf16-mixed,targets=digits"].score("cola").mean == 98.0
+    assert methods["read,weights=ffffffff"].score("cola").mean == 98.0
+    assert method_name("read,precision=bf16-mixed,targets=digits") == "READ, precision=bf16-mixed,targets=digits"
+    command = missing_runs(methods["read,precision=bf16-mixed,targets=digits"])
+    assert "method=read trainer.precision=bf16-mixed data.targets=digits" in command
+
+
+def test_what_a_blocks_runs_share_and_the_files_have_not_is_in_its_label(tmp_path):
+    for method in ("read", "full"):
+        write_run(tmp_path, run_record(method=method, setting={"batch_size": 32}))
+    store = read_store(tmp_path)
+    (block,) = [block for block in store.blocks if not block.of_paper]
+    assert block.label == "minilm, local, cut data, train_limit=1000, batch_size=32, CPU"
+    assert "data.batch_size=32" in missing_runs(methods_of(store, block)["lora"])
