@@ -59,9 +59,10 @@ def outer(
 
 def file_map() -> dict[str, set[str]]:
     """The modules that CONTRIBUTING's file map names, by room."""
-    lines = (ROOT / "CONTRIBUTING.md").read_text().split("## The file map")[1].split("\n## ")[0].splitlines()
-    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| `read_repro")]
-    return {row[0].strip("` /"): set(re.findall(r"`([^`]+)`", row[1])) for row in cells}
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("\n## The file map\n")[1].split("\n## ")[0]
+    rooms = re.findall(r"### `(read_repro[^`]*)/`\n(.*?)(?=\n### )", text, flags=re.DOTALL)
+    lines = {room: re.findall(r"^- (`.+?`): .+$", below, flags=re.MULTILINE) for room, below in rooms}
+    return {room: {name for line in found for name in line.strip("`").split("`, `")} for room, found in lines.items()}
 
 
 @pytest.mark.parametrize("room", [PACKAGE, *ROOMS], ids=lambda room: room.name)
