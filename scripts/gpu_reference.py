@@ -228,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     accelerator = "gpu" if options.device == "cuda" else "cpu"
     try:
-        options.hardware = hardware_of({"trainer": {"accelerator": accelerator, "precision": "32-true", "devices": 1}})
+        options.hardware = hardware_of(accelerator=accelerator, precision="32-true")
         return 1 if measure_all(options) else 0
     except InputError as error:
         log.error("%s", error)

@@ -12,8 +12,8 @@ from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.bert import BertBackbone
 from read_repro.backbones.label_decoding import Answers
 from read_repro.backbones.t5 import T5Backbone
+from read_repro.config.files import construct_shipped
 from read_repro.methods.base import Method, Optimisation
-from read_repro.training.checks import construct
 
 KINDS = ("t5", "bert")
 SMALLER = {"hidden": 16, "bottleneck": 4, "rank": 2, "tokens": 3, "reduction": 4}  # sizes that fit D = 32
@@ -65,7 +65,7 @@ def build(name: str, kind: str, *, layers: int = 2, lr: float = 1e-2, small: boo
         config |= {key: value for key, value in SMALLER.items() if key in config}
     optimisation = Optimisation(lr=lr, weight_decay=0.0, warmup=0.0, total_steps=1000)
     torch.manual_seed(0)
-    return construct({**config, **changes}, backbone(kind, layers=layers), optimisation, score)
+    return construct_shipped({**config, **changes}, backbone(kind, layers=layers), optimisation, score)
 
 
 def train_steps(method: Method, kind: str, *, steps: int = 3) -> None:

@@ -10,6 +10,7 @@ import importlib.util
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +70,21 @@ class Checkpoint:
         Raises:
             InputError: nothing there, another architecture or shape, a hash that differs, or no hub.
         """
-        if self.random:
-            return None
+        return None if self.random else self._found[0]
+
+    def weights_fingerprint(self) -> str:
+        """What the weights are, for the record: the sha256 of their files, or ``random``."""
+        return "random" if self.random else hashlib.sha256("".join(self._found[1].values()).encode()).hexdigest()
+
+    @cached_property
+    def _found(self) -> tuple[Path, dict[str, str]]:
+        """The verified folder and the sha256 of each file of weights: looked for once, since hashing 10 GB is slow."""
         folder = self._folder()
         self._check_config(folder)
-        if self.sha256 is not None and (found := file_sha256(folder / WHOLE)) != self.sha256:
+        hashes = {path.name: file_sha256(path) for path in weight_files(folder)}
+        if self.sha256 is not None and (found := hashes.get(WHOLE)) != self.sha256:
             raise InputError(f"{folder / WHOLE} is not the official file: sha256 {found}, expected {self.sha256}")
-        return folder
+        return folder, hashes
 
     def _folder(self) -> Path:
         if self.path is not None:
@@ -123,13 +132,6 @@ class Checkpoint:
                     f"{folder} has {key}={shown(config[key])}, but {self.name} has {wanted}: this is not {self.name}; "
                     f"choose another folder, or backbone=local-{self.architecture}"
                 )
-
-    def weights_fingerprint(self) -> str:
-        """What the weights are, for the record: the sha256 of their files, or ``random``."""
-        folder = self.locate()
-        if folder is None:
-            return "random"
-        return hashlib.sha256("".join(map(file_sha256, weight_files(folder))).encode()).hexdigest()
 
     def tokenizer(self, texts: Callable[[], Iterable[str]]) -> "PreTrainedTokenizerBase":
         """The checkpoint's tokenizer; for random weights, one trained on what ``texts`` returns.

@@ -5,7 +5,7 @@ For what needs no run: counting parameters, planning memory, listing tasks, and 
 
 import ast
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,11 +36,15 @@ def settings(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
-def construct_shipped(node: Mapping[str, Any], *args: Any) -> Any:
-    """The object that a node of our own files describes; only nodes from ``settings`` belong here."""
+def construct_shipped(node: Mapping[str, Any], *args: Any, **more: Any) -> Any:
+    """The object that a node of our own files describes, or, with ``_partial_``, a function that lacks ``args``.
+
+    Only nodes from ``settings``, or checked against them, belong here.
+    """
     module, _, name = node["_target_"].rpartition(".")
-    keywords = {key: value for key, value in node.items() if key != "_target_"}
-    return getattr(import_module(module), name)(*args, **keywords)
+    keywords = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    make = partial(getattr(import_module(module), name), *args, **keywords, **more)
+    return make if node.get("_partial_") else make()
 
 
 @cache

@@ -27,19 +27,18 @@ from read_repro.errors import InputError
 logger = logging.getLogger(__name__)
 
 
-def load_splits(
-    task: Task, *, source: str, path: str | None, train_limit: int | None, tables: sources.Tables | None = None
-) -> Splits:
-    """Read and check, unless ``tables`` were read before, and split."""
-    tables = tables or sources.read(task, source=source, path=path)
-    return split(task, tables, train_limit=train_limit, synthetic=source == "synthetic")
+def load_splits(task: Task, *, source: str, path: str | None, train_limit: int | None) -> Splits:
+    """Read, check and split."""
+    rows = sources.read(task, source=source, path=path)
+    return split(task, rows, train_limit=train_limit, synthetic=source == "synthetic")
 
 
 class GlueData(pl.LightningDataModule):
     """A task's three splits as batches.
 
-    After ``setup`` it holds ``sizes``, ``fingerprint``, ``cut``, ``labels``, ``truncated_share`` (of all examples),
-    ``padding_share`` (of the training tokens of epoch 0), ``majority_score`` (on test) and ``steps_per_epoch``.
+    It holds the splits' ``sizes``, ``fingerprint``, ``cut`` and ``labels``; after ``setup`` also ``truncated_share``
+    (of all examples), ``padding_share`` (of the training tokens of epoch 0), ``majority_score`` (on test) and
+    ``steps_per_epoch``.
     Training order follows the trainer's epoch, so the trainer must ask for the loader anew each epoch
     (``reload_dataloaders_every_n_epochs=1``); ranks are dealt their batches here (``use_distributed_sampler=False``).
     Every rank evaluates all of validation and test.
@@ -47,40 +46,30 @@ class GlueData(pl.LightningDataModule):
     Args:
         task: what is read and how it is written.
         tokenizer: a fast tokenizer with a padding id.
+        splits: the task's rows, see ``load_splits``.
         text_to_text: T5's texts and targets, rather than sentence pairs with a label.
         seed: the run's; with the epoch it fixes the order of the training batches.
-        tables: the source's rows, if they were read before.
-        source, path, targets, batch_size, eval_batch_size, max_source_tokens, train_limit: see ``conf/data``.
+        targets, batch_size, eval_batch_size, max_source_tokens: see ``conf/data``.
     """
 
     def __init__(
         self,
         task: Task,
         tokenizer: PreTrainedTokenizerBase,
+        splits: Splits,
         *,
-        source: str,
-        path: str | None,
         targets: str,
         batch_size: int,
         eval_batch_size: int,
         max_source_tokens: int,
-        train_limit: int | None,
         text_to_text: bool,
         seed: int,
-        tables: sources.Tables | None = None,
     ) -> None:
         super().__init__()
-        sources.check(
-            source=source,
-            path=path,
-            targets=targets,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            max_source_tokens=max_source_tokens,
-            train_limit=train_limit,
-        )
         self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
-        self._load = partial(load_splits, task, source=source, path=path, train_limit=train_limit, tables=tables)
+        self.splits = splits
+        self.sizes, self.fingerprint = splits.sizes, splits.fingerprint
+        self.cut, self.labels = splits.cut, splits.labels
         self._encode = partial(
             encode,
             task,
@@ -94,21 +83,18 @@ class GlueData(pl.LightningDataModule):
         self.encoded: dict[str, EncodedSplit] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Read, split and tokenise once, whatever stages follow."""
+        """Tokenise once, whatever stages follow."""
         if self.encoded:
             return
-        splits = self._load()
-        self.sizes, self.fingerprint = splits.sizes, splits.fingerprint
-        self.cut, self.labels = splits.cut, splits.labels
         for name in self.sizes:
-            self.encoded[name] = self._encode(getattr(splits, name))
+            self.encoded[name] = self._encode(getattr(self.splits, name))
         self.truncated_share = sum(e.truncated for e in self.encoded.values()) / sum(self.sizes.values())
         train = self.encoded["train"].lengths
         self.padding_share = padding_share(train, length_batches(train, self.batch_size, seed=self.seed, epoch=0))
         self.majority_score = metrics.majority_score(
             self.task.metric,
-            [row["label"] for row in splits.train],  # type: ignore[misc]
-            [row["label"] for row in splits.test],  # type: ignore[misc]
+            [row["label"] for row in self.splits.train],  # type: ignore[misc]
+            [row["label"] for row in self.splits.test],  # type: ignore[misc]
             regression=self.task.regression,
         )
         logger.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)

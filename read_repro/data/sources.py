@@ -8,39 +8,18 @@ import csv
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
-from read_repro.data.tasks import TARGETS, Row, Task
+from read_repro.config.schema import Source
+from read_repro.data.tasks import Row, Task
 from read_repro.errors import InputError
 from read_repro.foreign import regular_file
 from read_repro.hub import WAYS_OUT, hub_reachable
 
-SOURCES = ("hub", "local", "synthetic")
+SOURCES: tuple[str, ...] = get_args(Source)
 SYNTHETIC_SEED = 42  # of the data, whatever the run's seed, as for the splits
 
 Tables = dict[str, list[Row]]  # the rows of each file a task names: "train", "validation_matched", ...
-
-
-def check(
-    *,
-    source: str,
-    path: str | None,
-    targets: str,
-    batch_size: int,
-    eval_batch_size: int,
-    max_source_tokens: int,
-    train_limit: int | None,
-) -> None:
-    """Refuse what ``conf/data`` cannot mean, before anything is read."""
-    if source not in SOURCES:
-        raise InputError(f"data.source={source} is unknown; allowed: {', '.join(SOURCES)}")
-    if source == "local" and not path:
-        raise InputError("data=local needs data.path=<folder>, holding <task>/train.parquet and so on")
-    if targets not in TARGETS:
-        raise InputError(f"data.targets={targets} is unknown; allowed: {', '.join(TARGETS)}")
-    sizes = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "max_source_tokens": max_source_tokens}
-    for name, value in {**sizes, "train_limit": train_limit}.items():
-        if value is not None and value < 1:
-            raise InputError(f"data.{name}={value}: want a whole number of at least 1")
 
 
 def read(task: Task, *, source: str, path: str | None) -> Tables:

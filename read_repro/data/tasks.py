@@ -8,16 +8,18 @@ code runs it (``digits``).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
+from typing import get_args
 
 import numpy as np
 
+from read_repro.config.schema import Targets
 from read_repro.errors import InputError
 from read_repro.foreign import shown
 
 Row = dict[str, str | int | float]  # a task's text columns and its "label"
 SPLIT_RULES = ("keep", "halve_validation", "hold_out_train")
-TARGETS = ("words", "digits")
 MAX_ANSWERS = 100_000  # label texts that a regression task may have
+TARGETS: tuple[str, ...] = get_args(Targets)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from read_repro.data import sources
+from read_repro.config.schema import Data, read_section
 from read_repro.records.record import Record
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
@@ -120,7 +120,7 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
         InputError: data that cannot be had; nothing has been started.
     """
     for data in sweep.data:
-        sources.check(**data)
+        read_section(Data, data)
     first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
     progress = SweepProgress(total=len(first) + sum(unnamed(sweep).values()))
     try:

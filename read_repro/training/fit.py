@@ -1,13 +1,15 @@
 """Fit, test and measure: the part of a record that a run finds out."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers import Logger
 
+from read_repro.config.schema import RunConfig
 from read_repro.data.datamodule import GlueData
 from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.measure.energy_journal import earlier_tries
@@ -15,29 +17,28 @@ from read_repro.measure.energy_meter import EnergyMeter
 from read_repro.measure.parameters import count
 from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
-from read_repro.records.record import DataInfo
+from read_repro.records.record import DataInfo, Hardware
 from read_repro.training import frozen_states
 from read_repro.training.callbacks import BestWeights, History, Latency
-from read_repro.training.checks import construct
 from read_repro.training.parts import Parts
-from read_repro.training.provenance import commit, hardware_of
-from read_repro.training.trainer import build_trainer
+from read_repro.training.provenance import commit
 from read_repro.training.weights import load_trainable
 
 JOURNAL = "journal.jsonl"
 
 
-def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def train_and_test(parts: Parts, config: RunConfig, folder: Path, hardware: Hardware) -> dict[str, Any]:
     """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
     method, data = parts.method, parts.data
     earlier_kwh, earlier_labels = earlier_tries(folder / JOURNAL)
-    energy: EnergyCallback = construct(config["energy"], journal_path=folder / JOURNAL)
+    energy: EnergyCallback = config.energy.build(journal_path=folder / JOURNAL)
     history, best, latency = History(energy), BestWeights(folder), Latency()
-    trainer = build_trainer(config, folder, [energy, best, history, latency])
+    logger = config.logger.build()(folder)
+    trainer: pl.Trainer = config.trainer.build()(folder, logger, [energy, best, history, latency])
     device = trainer.strategy.root_device
     sizes = count(method)
     initialised = initialise(method, data, energy.meter_for(trainer), device)
-    states = prepare_states(parts, config, energy.meter_for(trainer), device)
+    states = prepare_states(parts, config, energy.meter_for(trainer), device, hardware)
     with PeakMemory("train", device) as train_memory:
         fit(trainer, method, data)
     assert energy.meter is not None
@@ -67,7 +68,7 @@ def train_and_test(parts: Parts, config: Mapping[str, Any], folder: Path) -> dic
         "best_epoch": best.best_epoch,
         "steps": history.steps,
         "trained_weights": best.digest,
-        "data_info": data_info(data, config["data"]["train_limit"]),
+        "data_info": data_info(data, config.data.train_limit),
     }
 
 
@@ -81,18 +82,18 @@ def initialise(method: Method, data: GlueData, meter: EnergyMeter, device: torch
 
 
 def prepare_states(
-    parts: Parts, config: Mapping[str, Any], meter: EnergyMeter, device: torch.device
+    parts: Parts, config: RunConfig, meter: EnergyMeter, device: torch.device, hardware: Hardware
 ) -> frozen_states.FrozenStates:
     """The frozen states that the run reads from the store, as far as ``cache`` asks for them."""
     return frozen_states.prepare(
         parts.method,
         parts.data,
-        **config["cache"],
+        **config.cache.plain(),
         weights=parts.checkpoint.weights_fingerprint(),
         meter=meter,
         device=device,
-        show_bar=config["trainer"]["progress_bar"],
-        about={"hardware": hardware_of(config), "commit": commit()},
+        show_bar=config.trainer.progress_bar,
+        about={"hardware": asdict(hardware), "commit": commit()},
     )
 
 
@@ -111,9 +112,15 @@ def test(
     method.merge()
     with PeakMemory("inference", device) as memory:
         scores = trainer.test(method, datamodule=data, verbose=False)[0]
-    if isinstance(trainer.logger, WandbLogger):
-        trainer.logger.experiment.finish()  # else the next run of this process would go on in this one
+    close(trainer.logger)
     return scores, memory
+
+
+def close(logger: Logger | None) -> None:
+    """End what a logger keeps open, such as a wandb run: else the next run of this process would go on in it."""
+    finish = getattr(getattr(logger, "experiment", None), "finish", None)
+    if finish is not None:
+        finish()
 
 
 def run_labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:

@@ -8,23 +8,26 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from read_repro.data import sources
+from read_repro.config.files import construct_shipped
+from read_repro.config.schema import Data, read_section
 from read_repro.data.batches import collate, encode
+from read_repro.data.datamodule import load_splits
 from read_repro.data.tasks import Row, Task
 from read_repro.errors import InputError
 from read_repro.foreign import reason, refuse_code
 from read_repro.methods.base import Method
+from read_repro.methods.from_conf import UNTRAINED
 from read_repro.records.record import Record, as_json
 from read_repro.records.store import RESULT, read_record
 from read_repro.training.parts import build_method, training_text
 from read_repro.training.plain_values import (
     checkpoint_of,
-    keywords_of,
     method_of,
     seed_of,
     shipped_targets,
@@ -93,26 +96,33 @@ def _load(folder: Path) -> Predictor:
     record = _record(folder)
     config = record.config
     task, checkpoint = task_of(config["task"]), checkpoint_of(config["backbone"])
-    data = keywords_of(sources.check, config["data"], "data")
-    sources.check(**data)
+    data = read_section(Data, config["data"])
     if checkpoint.weights_fingerprint() != record.weights:
         raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
-    plain = {
-        "method": method_of(record.method, config["method"]),
-        "data": data,
-        "seed": seed_of(config["seed"]),
-        "optim": {"lr": 0.0, "weight_decay": 0.0, "warmup": 0.0},  # nothing is trained
-    }
-    tokenizer = checkpoint.tokenizer(lambda: training_text(task, data, None))
+    tokenizer = checkpoint.tokenizer(lambda: training_text(task, _train_rows(task, data), data.targets))
+    build = partial(
+        build_method,
+        partial(construct_shipped, method_of(record.method, config["method"])),
+        task=task,
+        checkpoint=checkpoint,
+        tokenizer=tokenizer,
+        targets=data.targets,
+        optimisation=UNTRAINED,
+        seed=seed_of(config["seed"]),
+    )
     with torch.device("meta"):
-        on_paper = build_method(plain, task, checkpoint, tokenizer, total_steps=1)
+        on_paper = build()
     check_trainable(on_paper, folder / WEIGHTS)
     refuse_too_large(on_paper)
-    method = build_method(plain, task, checkpoint, tokenizer, total_steps=1)
+    method = build()
     if load_trainable(method, folder / WEIGHTS) != record.trained_weights:
         raise InputError(f"{folder / WEIGHTS} is not what {RESULT} beside it was measured with: it is another run's")
     method.eval().merge()
-    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data["targets"], data["max_source_tokens"])
+    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data.targets, data.max_source_tokens)
+
+
+def _train_rows(task: Task, data: Data) -> list[Row]:
+    return load_splits(task, source=data.source, path=data.path, train_limit=data.train_limit).train
 
 
 def refuse_too_large(method: Method) -> None:

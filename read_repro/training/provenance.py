@@ -2,7 +2,6 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,22 @@ PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "r
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def hardware_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def hardware_of(*, accelerator: str, precision: str) -> dict[str, Any]:
     """Kind and model of the device a run will use; no machine's name.
 
     Raises:
         InputError: a GPU or a precision is asked for that is not here.
     """
-    trainer = config["trainer"]
-    if trainer["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+    if accelerator == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer.accelerator=gpu: torch sees no CUDA device; use trainer.accelerator=cpu")
-    cuda = torch.cuda.is_available() and trainer["accelerator"] != "cpu"
-    if trainer["precision"] == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
+    cuda = torch.cuda.is_available() and accelerator != "cpu"
+    if precision == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
         raise InputError("trainer.precision=bf16-mixed: this hardware lacks it; use trainer.precision=32-true")
     name = torch.cuda.get_device_name() if cuda else cpu_model()
     return {
         "kind": "cuda" if cuda else "cpu",
         "name": name,
-        "count": trainer["devices"],
+        "count": 1,
         "threads": torch.get_num_threads(),
     }
 

@@ -2,7 +2,8 @@
 
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,67 +11,101 @@ import torch
 from filelock import FileLock, Timeout
 
 from read_repro.config.files import method_version
-from read_repro.data.sources import Tables
+from read_repro.config.schema import RunConfig
 from read_repro.errors import InputError
 from read_repro.measure.parameters import count
-from read_repro.records.fingerprint import facts
+from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
 from read_repro.records.store import RESULT, finished, sweep_leftovers, write_record
+from read_repro.training.checks import Inputs, unwritable
 from read_repro.training.fit import JOURNAL, train_and_test
-from read_repro.training.parts import build
+from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, hardware_of, package_versions
 
 logger = logging.getLogger(__name__)
 
 
-def run(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> Record | None:
+def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Record | None:
     """Do the run that ``config`` describes, unless its record is there; returns the record, None for a dry run.
 
+    Its folder is made here, once nothing can be refused any more.
+
     Args:
-        config: resolved, plain values.
+        config: checked.
         identity: backbone, data, task, method, setting and seed, which name the run.
-        folder: its place; must exist.
-        tables: the task's rows, read and checked.
+        inputs: what it starts from, and where it goes.
 
     Raises:
         InputError: a record of another run in that place, the run under way elsewhere, or hardware that lacks what is
             asked. Whatever else fails leaves ``error.txt`` in the folder, and no record.
     """
+    trainer = config.trainer
+    if trainer.threads is not None:
+        torch.set_num_threads(trainer.threads)  # of the whole process, from before the first computation
+    hardware = Hardware(**hardware_of(accelerator=trainer.accelerator, precision=trainer.precision))
+    parts, plain = build(config, inputs), config.plain()
+    version, weights = method_version(config.method.target), inputs.checkpoint.weights_fingerprint()
+    wanted = facts(plain, method_version=version, weights=weights, data=parts.data.fingerprint, device=hardware.device)
+    if config.dry_run:
+        return dry_run(config, inputs.folder, parts, wanted)
+    with held(inputs.folder):
+        if (record := done_before(config, inputs.folder, wanted)) is not None:
+            return record
+        known = {"run": run_name(**identity), **identity, "weights": weights, "method_version": version}
+        return new_record(known, config, parts, inputs.folder, hardware)
+
+
+def dry_run(config: RunConfig, folder: Path, parts: Parts, wanted: Facts) -> Record | None:
+    """Say what would be done, and leave nothing."""
+    if (record := done_before(config, folder, wanted)) is not None:
+        return record
+    logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
+    return None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The run's folder, made if need be, for this process alone.
+
+    Raises:
+        InputError: another process has it, or the system does not let us write there.
+    """
+    lock = FileLock(folder / ".lock", timeout=1)
     try:
-        with FileLock(folder / ".lock", timeout=1):
-            return _run_locked(config, identity, folder, tables)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     except Timeout as error:
         raise InputError(f"{folder} is being run by another process: wait for it") from error
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
-def _run_locked(config: Mapping[str, Any], identity: Mapping[str, Any], folder: Path, tables: Tables) -> Record | None:
-    sweep_leftovers(folder)
-    if config["trainer"]["threads"] is not None:
-        torch.set_num_threads(config["trainer"]["threads"])
-    hardware = Hardware(**hardware_of(config))
-    parts = build(config, tables)
-    version, weights = method_version(config["method"]["_target_"]), parts.checkpoint.weights_fingerprint()
-    wanted = facts(config, method_version=version, weights=weights, data=parts.data.fingerprint, device=hardware.device)
-    if not config["force"] and (record := finished(folder, wanted)) is not None:
+def done_before(config: RunConfig, folder: Path, wanted: Facts) -> Record | None:
+    """The record of this very run, unless it is forced to be done again."""
+    record = None if config.force else finished(folder, wanted)
+    if record is not None:
         logger.info("done before: %s (force=true runs it again)", folder / RESULT)
-        return record
-    if config["dry_run"]:
-        logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
-        return None
-    for replaced in (RESULT, JOURNAL) if config["force"] else (RESULT,):
+    return record
+
+
+def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder: Path, hardware: Hardware) -> Record:
+    """Train and test, and write the record; ``known`` is what can be said of it beforehand."""
+    sweep_leftovers(folder)
+    for replaced in (RESULT, JOURNAL) if config.force else (RESULT,):
         (folder / replaced).unlink(missing_ok=True)
     try:
         record = Record(
-            run=run_name(**identity),
-            **identity,
-            config=config,
-            weights=weights,
-            method_version=version,
+            **known,
             hardware=hardware,
+            config=config.plain(),
             versions=package_versions(),
             commit=commit(),
-            **train_and_test(parts, config, folder),
+            **train_and_test(parts, config, folder, hardware),
         )
         write_record(folder / RESULT, record)
     except BaseException:

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from places import CONF, GLUE, needs_glue
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from read_repro.config.schema import Data, read_section
 from read_repro.data import sources
 from read_repro.data.batches import collate, encode, length_batches, padding_share
 from read_repro.data.datamodule import GlueData, load_splits, main, read_tasks
@@ -27,7 +28,7 @@ from read_repro.data.splits import permutation, split
 from read_repro.errors import InputError
 
 TASKS = {task.name: task for task in read_tasks()}
-OPTIONS = {"targets": "words", "batch_size": 4, "eval_batch_size": 8, "max_source_tokens": 128, "train_limit": None}
+OPTIONS = {"targets": "words", "batch_size": 4, "eval_batch_size": 8, "max_source_tokens": 128}
 
 
 def rows(count: int, start: int = 0) -> list[dict]:
@@ -74,8 +75,8 @@ def t5_tokenizer():
 
 def cola_data(folder: Path, tokenizer, **changes) -> GlueData:
     """A datamodule over a local source."""
-    options = {**OPTIONS, "source": "local", "path": str(folder), "text_to_text": False, "seed": 0, **changes}
-    return GlueData(TASKS["cola"], tokenizer, **options)
+    splits = load_splits(TASKS["cola"], source="local", path=str(folder), train_limit=changes.pop("train_limit", None))
+    return GlueData(TASKS["cola"], tokenizer, splits, **{**OPTIONS, "text_to_text": False, "seed": 0, **changes})
 
 
 # Sources
@@ -177,31 +178,13 @@ def test_a_folder_that_is_absent(tmp_path):
         sources.read(TASKS["cola"], source="local", path=str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"source": "cloud"}, "hub, local, synthetic"),
-        ({"path": None}, "data.path="),
-        ({"targets": "word"}, "words, digits"),
-        ({"train_limit": 0}, "data.train_limit=0"),
-        ({"train_limit": -5}, "data.train_limit=-5"),
-        ({"batch_size": 0}, "data.batch_size=0"),
-        ({"eval_batch_size": 0}, "data.eval_batch_size=0"),
-        ({"max_source_tokens": 0}, "data.max_source_tokens=0"),
-    ],
-)
-def test_options_that_cannot_be_meant(change, message):
-    with pytest.raises(InputError, match=message):
-        sources.check(**{**OPTIONS, "source": "local", "path": "folder", **change})
-
-
 def test_conf_data_fits_the_code():
     for name in sources.SOURCES:
         keys = OmegaConf.merge(
             OmegaConf.load(CONF / "data" / "hub.yaml"), OmegaConf.load(CONF / "data" / f"{name}.yaml")
         )
         values = {key: value for key, value in keys.items() if key != "defaults"}
-        sources.check(**{**values, "path": values["path"] or "folder"})
+        read_section(Data, OmegaConf.to_container(OmegaConf.create(values), resolve=True) | {"path": "folder"})
         assert values["source"] == name
         assert values["batch_size"] == 48
 
@@ -520,13 +503,6 @@ def test_the_trainer_gets_a_new_order_each_epoch(tmp_path, tokenizer):
     assert recorder.seen[0] != recorder.seen[1]
 
 
-def test_tables_read_before_are_not_read_again(tokenizer):
-    tables = {"train": rows(8), "validation": rows(4)}
-    data = cola_data(Path("absent"), tokenizer, tables=tables)
-    data.setup()
-    assert data.sizes["train"] == 8
-
-
 RTE = """
 _target_: read_repro.data.tasks.Task
 name: rte
@@ -548,7 +524,8 @@ def test_rte_takes_one_yaml_file(tmp_path, tokenizer, capsys):
     table = [{"sentence1": f"one {i}", "sentence2": f"two {i}", "label": i % 2} for i in range(10)]
     write(tmp_path, "rte", {"train": table, "validation": table[:5]})
     task = instantiate(OmegaConf.load(file))
-    data = GlueData(task, tokenizer, **OPTIONS, source="local", path=str(tmp_path), text_to_text=False, seed=0)
+    splits = load_splits(task, source="local", path=str(tmp_path), train_limit=None)
+    data = GlueData(task, tokenizer, splits, **OPTIONS, text_to_text=False, seed=0)
     data.setup()
     assert data.sizes == {"train": 10, "validation": 2, "test": 3}
     assert data.majority_score == pytest.approx(100 * sum(e["label"] == 0 for e in data.encoded["test"].examples) / 3)

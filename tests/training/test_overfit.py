@@ -7,10 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
-from places import CONF, GLUE, needs_glue
+from places import GLUE, needs_glue
 
+from read_repro.config.composition import composed
 from read_repro.training.checks import check
 from read_repro.training.parts import build
 
@@ -29,8 +28,7 @@ def test_64_cola_sentences_are_learned_by_heart(name: str, tmp_path: Path) -> No
         (tmp_path / "cola" / f"{file}.jsonl").write_text("\n".join(map(json.dumps, part)))
     overrides = [f"method={name}", "task=cola", "backbone=minilm", "data=local", f"data.path={tmp_path}"]
     overrides += ["data.batch_size=16", f"optim.lr={LEARNING_RATES[name]}", "optim.warmup=0", "trainer.max_epochs=150"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    config = composed(*overrides)
     parts = build(config, check(config, tmp_path / "run"))
     method, batches = parts.method, list(parts.data.train_dataloader())
     method.initialise(parts.data.single_examples)

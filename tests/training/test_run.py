@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from nonsense import MOVING, sentence, write_glue
-from omegaconf import OmegaConf
-from places import CONF
 from tokenizers.processors import TemplateProcessing
 
+from read_repro.config.composition import composed
+from read_repro.config.schema import RunConfig, read_config
 from read_repro.data.batches import collate, encode
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
-from read_repro.records.naming import run_name, setting
+from read_repro.methods.from_conf import UNTRAINED
+from read_repro.records.naming import identity, run_name
 from read_repro.records.record import Record
-from read_repro.training.checks import check, construct
+from read_repro.training.checks import check
 from read_repro.training.parts import Parts, build, build_method
 from read_repro.training.predict import load
 from read_repro.training.provenance import hardware_of
@@ -42,26 +42,23 @@ def glue(tmp_path: Path) -> Path:
     return write_glue(tmp_path, one_token=False)
 
 
-def composed(*overrides: str) -> dict[str, Any]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return OmegaConf.to_container(compose("config", [*TINY, *overrides]), resolve=True)
+def tiny(*overrides: str) -> RunConfig:
+    return composed(*TINY, *overrides)
 
 
 def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[Record, Path]:
     """What train.py does, without its command line."""
     choices = ["task=cola", f"method={method}", f"data.path={glue}", f"results_dir={results}"]
-    config, files = composed(*choices, *overrides), composed(f"method={method}")
-    identity = {
-        "backbone": config["backbone"]["name"],
-        "data": config["data"]["source"],
-        "task": "cola",
-        "method": method,
-        "setting": {key: value for key, value in setting(config, files).items() if "." not in key and key != "name"},
-        "seed": config["seed"],
-    }
-    identity["setting"] = {key: identity["setting"][key] for key in ("lr", "max_epochs") if key in identity["setting"]}
-    folder = results / "runs" / run_name(**identity)
-    return run(config, identity, folder, check(config, folder)), folder
+    config, files = tiny(*choices, *overrides), tiny(*choices)
+    named = identity(config.plain(), files.plain(), method=method)
+    folder = results / "runs" / run_name(**named)
+    return run(config, named, check(config, folder)), folder
+
+
+def parts_of(record: Record, folder: Path) -> Parts:
+    """What the run of a record was made of."""
+    config = read_config(record.config)
+    return build(config, check(config, folder))
 
 
 def test_full_tuning_learns_a_task_of_two_labels(glue: Path, tmp_path: Path) -> None:
@@ -72,7 +69,7 @@ def test_full_tuning_learns_a_task_of_two_labels(glue: Path, tmp_path: Path) -> 
 def test_read_learns_what_turns_on_one_source_token_and_needs_the_encoders_correction(tmp_path: Path) -> None:
     glue = write_glue(tmp_path, one_token=True)
     record, folder = do(glue, tmp_path / "results", "read", "optim.lr=1e-2", *LONGER)
-    parts = build(record.config, check(record.config, folder))
+    parts = parts_of(record, folder)
     load_trainable(parts.method, folder / "best.safetensors")
     method = parts.method.eval()
 
@@ -202,7 +199,7 @@ def test_the_checkpoint_holds_the_trained_weights_and_nothing_else(glue: Path, t
 
 def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path: Path) -> None:
     record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    parts = build(record.config, check(record.config, folder))
+    parts = parts_of(record, folder)
     load_trainable(parts.method, folder / "best.safetensors")
     parts.method.eval()
     predictor = load(folder)
@@ -217,11 +214,19 @@ def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path:
 
 
 def test_decodings_strings_end_as_the_training_targets_do_whatever_the_tokenizer_adds() -> None:
-    config = composed("method=full", "task=cola", "data.path=x")
-    task, checkpoint = construct(config["task"]), construct(config["backbone"])
+    config = tiny("method=full", "task=cola", "data.path=x")
+    task, checkpoint = config.task.build(), config.backbone.build()
     tokenizer = checkpoint.tokenizer(lambda: ["cola sentence: good", *task.answers("digits")])
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
-    method = build_method(config, task, checkpoint, tokenizer, total_steps=1)
+    method = build_method(
+        config.method.build,
+        task=task,
+        checkpoint=checkpoint,
+        tokenizer=tokenizer,
+        targets="digits",
+        optimisation=UNTRAINED,
+        seed=0,
+    )
     rows = [{"sentence": "good", "label": label} for label in (0, 1)]
     options = {"text_to_text": True, "targets": "digits", "max_source_tokens": 8}
     targets = [tuple(example["target_ids"].tolist()) for example in encode(task, rows, tokenizer, **options).examples]
@@ -236,7 +241,7 @@ def encode_one(parts: Parts, text: str) -> Any:
 
 def test_a_precision_that_the_hardware_lacks_is_refused() -> None:
     with pytest.raises(InputError, match="32-true"):
-        hardware_of(composed("trainer.precision=bf16-mixed", "method=read", "task=cola", "data.path=x"))
+        hardware_of(accelerator="cpu", precision="bf16-mixed")
 
 
 def test_the_head_is_refused_on_t5(glue: Path, tmp_path: Path) -> None:
