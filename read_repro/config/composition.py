@@ -62,7 +62,8 @@ def explain_composition(error: Exception, arguments: Sequence[str]) -> str:
         return unknown_key(found[1], given.get(found[1], ""), _keys(arguments))
     if found := AT_KEY.search(text):
         return f"{found[2]}: {found[1][0].lower()}{found[1][1:]}"
-    return text.partition(" See https")[0]
+    unread = getattr(error, "override", None)  # of a parser's error; its text does not always repeat it
+    return (f"{show(unread)} cannot be read: " if unread else "") + text.partition(" See https")[0]
 
 
 def _no_choice(group: str, given: str) -> str:

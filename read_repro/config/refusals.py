@@ -21,7 +21,13 @@ KINDS = {
     "object": "a section of keys",
     "null": "null",
 }
-BOUNDS = {"minimum": "of at least", "exclusiveMinimum": "above", "maximum": "of at most", "exclusiveMaximum": "below"}
+BOUNDS = {
+    "minLength": "of a length of at least",
+    "minimum": "of at least",
+    "exclusiveMinimum": "above",
+    "maximum": "of at most",
+    "exclusiveMaximum": "below",
+}
 
 
 def explain(error: "ValidationError", schema: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> str:
