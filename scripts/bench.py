@@ -32,7 +32,7 @@ from read_repro.backbones.label_decoding import Answers
 from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import construct_shipped, settings
 from read_repro.data.batches import Example, collate
-from read_repro.data.datamodule import GlueData
+from read_repro.data.datamodule import GlueData, load_splits
 from read_repro.measure.peak_memory import SavedForBackward
 from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
@@ -200,10 +200,11 @@ class _WithLoss(torch.nn.Module):
 def glue_batches(checkpoint: Checkpoint, options: argparse.Namespace) -> tuple[GlueData, list[list[Example]]]:
     """Batches of epoch 0 of a task, and the data they come from."""
     task = construct_shipped(settings("task", options.task))
+    source = "local" if options.path else "synthetic"
     data = GlueData(
-        task, checkpoint.tokenizer(lambda: []), source="local" if options.path else "synthetic", path=options.path,
+        task, checkpoint.tokenizer(lambda: []), load_splits(task, source=source, path=options.path, train_limit=None),
         targets="words", batch_size=options.batch_size, eval_batch_size=options.batch_size, max_source_tokens=128,
-        train_limit=None, text_to_text=False, seed=0,
+        text_to_text=False, seed=0,
     )  # fmt: skip
     data.setup()
     examples = data.encoded["train"].examples

@@ -47,7 +47,8 @@ def main() -> None:
             raise
         refused.append(error)
         logger.error("error: %s", explain_composition(error, sys.argv[1:]))
-    sys.exit(2 if refused else 0)
+    if refused:
+        sys.exit(2)
 
 
 def run_one(config: DictConfig) -> None:

@@ -22,6 +22,7 @@ from read_repro.training.checks import Inputs, unwritable
 from read_repro.training.fit import JOURNAL, train_and_test
 from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, hardware_of, package_versions
+from read_repro.training.trainer import lightnings_settings
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +100,15 @@ def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder
     for replaced in (RESULT, JOURNAL) if config.force else (RESULT,):
         (folder / replaced).unlink(missing_ok=True)
     try:
+        with lightnings_settings():
+            measured = train_and_test(parts, config, folder, hardware)
         record = Record(
             **known,
             hardware=hardware,
             config=config.plain(),
             versions=package_versions(),
             commit=commit(),
-            **train_and_test(parts, config, folder, hardware),
+            **measured,
         )
         write_record(folder / RESULT, record)
     except BaseException:

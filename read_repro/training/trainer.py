@@ -64,7 +64,7 @@ def build_trainer(
 
 @contextmanager
 def lightnings_settings() -> Iterator[None]:
-    """Around a fit and its test: less noise, and no filling of buffers; all is as it was afterwards.
+    """Around a run's trainer, its fit and its test: less noise, and no filling of buffers; all is as it was afterwards.
 
     Deterministic mode would fill every buffer before it is written, which costs time and energy and changes no result.
     Lightning's tips at level INFO and its known warnings would hide what a run itself has to say.

@@ -58,18 +58,28 @@ def test_table_1_is_the_papers_grid(table1: Sweep) -> None:
     assert len({job.contest for job in table1.search}) == 7 * (7 + 1)
 
 
+STOPPED = """
+from read_repro.errors import InputError
+from read_repro.training import entry
+
+def stop(config, folder):
+    raise InputError(f"stopped before {folder}")
+
+entry.check = stop
+entry.main()
+"""
+
+
 def test_a_job_is_what_train_py_would_make_of_its_command(tmp_path: Path) -> None:
-    """A run's folder is worked out without composing each job; the real entry, stopped by its data, must make it."""
-    job = expanded(*SMALL, f"results_dir={tmp_path}", "method=lora,adapter", "sweep.grid=true").search[-1]
-    ended = subprocess.run(
-        [sys.executable, *job.command, "data.path=nowhere"],
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-    )
+    """A run's folder is worked out without composing each job; the real entry, stopped before it, must name it too."""
+    job = expanded(
+        *SMALL, f"results_dir={tmp_path}", f"data.path={tmp_path}", "method=lora,adapter", "sweep.grid=true"
+    ).search[-1]
+    overrides = [argument for argument in job.command if "=" in argument]
+    ended = subprocess.run([sys.executable, "-c", STOPPED, *overrides], capture_output=True, text=True, check=False)
     assert ended.returncode == 2, ended.stderr
     assert job.setting == ("method.bottleneck=64", "optim.lr=0.003")
-    assert job.record.parent.is_dir()
+    assert ended.stderr == f"error: stopped before {job.record.parent}\n"
 
 
 def test_learning_rates_are_evenly_spaced_on_a_log_scale() -> None:
