@@ -67,6 +67,24 @@ class States:
         return scores[place] if place >= 0 else None
 
 
+def walk(frozen: Callable[..., States], keep: Keep, step: Each) -> Tensor:
+    """Let a side network ``step`` over a stack's layers; returns the stack's own last state (B, T, D).
+
+    Without a gradient it steps while the stack runs, and no state outlives its step. In training states must stay for
+    the backward pass anyway, and so must what the side network makes of them: it steps when the stack is through, so
+    that this is not alive beside what the stack needs for itself.
+
+    Args:
+        frozen: the frozen pass of a stack over a batch, called with ``keep`` and perhaps a reader of layers.
+    """
+    if not torch.is_grad_enabled():
+        return frozen(keep, step).output
+    states = frozen(keep)
+    for layer in states.layers():
+        step(layer)
+    return states.output
+
+
 def rms_norm(hidden: Tensor, eps: float = 1e-6) -> Tensor:
     """Scale each state to root mean square 1, without parameters: (..., D) -> (..., D)."""
     return F.rms_norm(hidden, hidden.shape[-1:], eps=eps)

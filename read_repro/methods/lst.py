@@ -41,7 +41,7 @@ import torch
 from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone, Batch
-from read_repro.backbones.frozen_pass import Keep
+from read_repro.backbones.frozen_pass import Keep, States, walk
 from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
@@ -109,15 +109,23 @@ class LST(Method):
                     nn.init.zeros_(module.bias)
 
     def encode(self, batch: Batch) -> Encoded:
-        states = self.backbone.frozen_encoder(batch, RAW)
-        side = self.side["encoder"](states.hidden, batch["attention_mask"])  # (B, S, d)
+        output, side = self.climbed("encoder", partial(self.backbone.frozen_encoder, batch), batch)
         if "decoder" in self.side:
-            return Encoded(states.output, batch, side)
+            return Encoded(output, batch, side)
         return Encoded(self.up(side), batch)
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
-        states = self.backbone.frozen_decoder(encoded.state, encoded.batch, decoder_ids, RAW)
-        return self.up(self.side["decoder"](states.hidden, encoded.batch["attention_mask"], encoded.side))
+        frozen = partial(self.backbone.frozen_decoder, encoded.state, encoded.batch, decoder_ids)
+        return self.up(self.climbed("decoder", frozen, encoded.batch, encoded.side)[1])
+
+    def climbed(
+        self, stack: str, frozen: Callable[..., States], batch: Batch, encoder_side: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A stack's own last state (B, T, D) and its side network's (B, T, d)."""
+        side = self.stacks()[stack]
+        climb = side.start(batch["attention_mask"], encoder_side)
+        output = walk(frozen, RAW, partial(side.step, climb))
+        return output, side.finish(climb)
 
     def initialise(self, batches: Callable[[], Any], device: torch.device | str = "cpu") -> dict[str, float | None]:
         """Copy the pruned backbone into the side blocks; ``init/time_s`` is what that takes."""

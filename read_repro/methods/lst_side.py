@@ -1,5 +1,8 @@
 """LST's side network of one stack: narrow blocks of the backbone's own architecture, with ladders between.
 
+As in its authors' code a side block runs right after its backbone block when nothing is trained, so that no backbone
+state outlives the next one.
+
 The equations are in ``read_repro.methods.lst``. Letters: B batch, T tokens of the stack, S source tokens, D width, d
 side width, N layers. Layers count from 0 here, as in the code of a backbone: block i writes state i + 1.
 """
@@ -7,6 +10,7 @@ side width, N layers. Layers count from 0 here, as in the code of a backbone: bl
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,11 +20,31 @@ from transformers.models.bert.modeling_bert import BertLayer
 from transformers.models.t5.modeling_t5 import T5Block, T5LayerFF, T5LayerNorm, T5LayerSelfAttention
 
 from read_repro.backbones.backbone import Backbone
+from read_repro.backbones.frozen_pass import Layer
 from read_repro.methods.lst_pruning import Importance, Kept, Step, choose, transplant, weight_of
 
 
+@dataclass
+class Climb:
+    """How far a `SideStack` has come along the layers of a batch.
+
+    ``mask`` (B, S) is the source's, ``encoder`` (B, S, d), in the decoder, the encoder's side output, and ``side``
+    (B, T, d) the side state. All blocks share ``own`` and ``cross``, attention's masks, and ``position``, T5's bias.
+    """
+
+    mask: Tensor
+    encoder: Tensor | None = None
+    layers: int = 0
+    side: Tensor | None = None
+    own: Any = None
+    cross: Any = None
+    position: Tensor | None = None
+
+
 class SideStack(nn.Module, ABC):
-    """States (N + 1, B, T, D) of a frozen pass -> (B, T, d).
+    """The layers of a frozen pass, phi_0 first, one by one -> (B, T, d).
+
+    ``start``, then ``step`` with each layer in order, then ``finish``.
 
     Args:
         config: the stack's own; those of its ``sizes`` are divided by ``reduction``.
@@ -30,6 +54,7 @@ class SideStack(nn.Module, ABC):
     """
 
     sizes: tuple[str, ...]  # names in the configuration, the width first
+    dropout: nn.Dropout
 
     def __init__(
         self, config: Any, *, width: int, depth: int, reduction: int, kept: Sequence[int], temperature: float
@@ -49,10 +74,37 @@ class SideStack(nn.Module, ABC):
     def steps(block: Any) -> list[Step]:
         """A block's modules in the order of the data, as ``read_repro.methods.lst_pruning`` wants them."""
 
+    @abstractmethod
+    def attend(self, climb: Climb, side: Tensor) -> None:
+        """Make the attention masks that all blocks share, for the side state (B, T, d) before the first."""
+
+    @abstractmethod
+    def block(self, climb: Climb, block: nn.Module, x: Tensor) -> Tensor:
+        """One side block, (B, T, d) -> (B, T, d)."""
+
+    @abstractmethod
+    def finish(self, climb: Climb) -> Tensor:
+        """Behind the last layer: (B, T, d)."""
+
+    def start(self, mask: Tensor, encoder: Tensor | None = None) -> Climb:
+        """Before the first layer; the arguments are `Climb`'s."""
+        return Climb(mask, encoder)
+
+    def step(self, climb: Climb, layer: Layer) -> None:
+        """Take phi_0, or one layer."""
+        if climb.side is None:
+            climb.side = self.first(self.dropout(layer.hidden))
+            self.attend(climb, climb.side)
+            return
+        name, climb.layers = str(climb.layers), climb.layers + 1
+        if name in self.blocks:
+            x = self.ladder(name, climb.side, layer.hidden)
+            climb.side = self.block(climb, self.blocks[name], x)
+
     def ladder(self, layer: str, side: Tensor, hidden: Tensor) -> Tensor:
         """What a side block reads, (B, T, d): the side state, mixed with the output of its own backbone block."""
         mu = torch.sigmoid(self.gates[int(layer)] / self.temperature)
-        return mu * side + (1 - mu) * self.down[layer](hidden[int(layer) + 1])
+        return mu * side + (1 - mu) * self.down[layer](hidden)
 
     def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor, order: str) -> Tensor:
         """Fill the blocks from the backbone's, also walking over dropped ones; returns what is kept behind the last.
@@ -95,24 +147,25 @@ class T5Side(SideStack):
                 found += [(place.q, place.k, place.v), (place.o,)]
         return found
 
-    def forward(self, hidden: Tensor, mask: Tensor, encoder: Tensor | None = None) -> Tensor:
-        """``mask`` (B, S) is the source's; ``encoder`` (B, S, d), in the decoder, the encoder's side output."""
-        side = self.first(self.dropout(hidden[0]))
-        if encoder is None:
-            own, cross = create_bidirectional_mask(self.config, side, mask), None
+    def attend(self, climb: Climb, side: Tensor) -> None:
+        if climb.encoder is None:
+            climb.own = create_bidirectional_mask(self.config, side, climb.mask)
         else:
-            own = create_causal_mask(self.config, side, None, None)
-            cross = create_bidirectional_mask(self.config, side, mask, encoder_hidden_states=encoder)
-        position = None
-        for layer, block in self.blocks.items():
-            side, position, _ = block(
-                self.ladder(layer, side, hidden),
-                attention_mask=own,
-                position_bias=position,
-                encoder_hidden_states=encoder,
-                encoder_attention_mask=cross,
-            )
-        return self.dropout(self.norm(side))
+            climb.own = create_causal_mask(self.config, side, None, None)
+            climb.cross = create_bidirectional_mask(self.config, side, climb.mask, encoder_hidden_states=climb.encoder)
+
+    def block(self, climb: Climb, block: nn.Module, x: Tensor) -> Tensor:
+        side, climb.position, _ = block(
+            x,
+            attention_mask=climb.own,
+            position_bias=climb.position,
+            encoder_hidden_states=climb.encoder,
+            encoder_attention_mask=climb.cross,
+        )
+        return side
+
+    def finish(self, climb: Climb) -> Tensor:
+        return self.dropout(self.norm(climb.side))
 
     def prune(self, backbone: Backbone, stack: str, importance: Importance, stream: Tensor, order: str) -> Tensor:
         stream = super().prune(backbone, stack, importance, stream, order)
@@ -148,10 +201,11 @@ class BertSide(SideStack):
             (block.output.LayerNorm,),
         ]
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """``mask`` (B, S) of the tokens. Each block ends in a norm, so no other follows."""
-        side = self.first(self.dropout(hidden[0]))
-        own = create_bidirectional_mask(self.config, side, mask)
-        for layer, block in self.blocks.items():
-            side = block(self.ladder(layer, side, hidden), own)
-        return self.dropout(side)
+    def attend(self, climb: Climb, side: Tensor) -> None:
+        climb.own = create_bidirectional_mask(self.config, side, climb.mask)
+
+    def block(self, climb: Climb, block: nn.Module, x: Tensor) -> Tensor:
+        return block(x, climb.own)
+
+    def finish(self, climb: Climb) -> Tensor:
+        return self.dropout(climb.side)  # each block ends in a norm, so no other follows

@@ -26,11 +26,10 @@ Letters: B batch, T tokens of the stack, S source tokens, D width, H hidden, N l
 from collections.abc import Callable
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone, Batch
-from read_repro.backbones.frozen_pass import Keep, States
+from read_repro.backbones.frozen_pass import Keep, States, walk
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 from read_repro.methods.read_side import CELLS, SideRNN
@@ -120,22 +119,12 @@ class READ(Method):
     def corrected(
         self, stack: str, frozen: Callable[..., States], encoder_correction: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """A stack's own last state and its correction, (B, T, D) each.
-
-        Without a gradient the cell steps while the stack runs, and no state outlives its step. In training states must
-        stay for the backward pass anyway, and so must what the cell makes of them: it steps when the stack is through,
-        so that this is not alive beside what the stack needs for itself.
-        """
-        side, keep = self.side[stack], self.keep[stack]
+        """A stack's own last state and its correction, (B, T, D) each."""
+        side = self.side[stack]
         assert isinstance(side, SideRNN)
         progress = side.start(encoder_correction)
-        if torch.is_grad_enabled():
-            states = frozen(keep)
-            for layer in states.layers():
-                side.step(progress, layer)
-        else:
-            states = frozen(keep, partial(side.step, progress))
-        return states.output, side.finish(progress)
+        output = walk(frozen, self.keep[stack], partial(side.step, progress))
+        return output, side.finish(progress)
 
 
 def _check(hidden: int, recurrent: bool, output_scale: float, named: dict[str, str]) -> None:

@@ -148,6 +148,25 @@ def test_lst_is_the_equation_written_out(kind: str, drop_every: int | None) -> N
         torch.testing.assert_close(found[row], expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("drop_every", [None, 4])
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_climbing_while_the_backbone_runs_is_climbing_its_kept_states(
+    kind: str, drop_every: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, examples = wake(build("lst", kind, layers=3, drop_every=drop_every)), batch(kind)
+    found = method(examples)
+
+    def over_kept_states(frozen: Any, keep: Any, step: Any) -> Tensor:
+        states = frozen(keep)
+        for layer in states.layers():
+            step(layer)
+        return states.output
+
+    monkeypatch.setattr("read_repro.methods.lst.walk", over_kept_states)
+    assert torch.equal(method(examples), found)
+
+
 def test_the_relative_positions_of_the_reference_are_t5s() -> None:
     for causal in (False, True):
         side = build("lst", "t5").side["decoder" if causal else "encoder"]
