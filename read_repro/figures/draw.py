@@ -1,4 +1,7 @@
-"""Figures 1, 2, 5 and 6 as PDF and PNG: one style, colours for the colour-blind, markers and hatches for grey."""
+"""Figures 1, 2, 5 and 6 as PDF and PNG.
+
+One style for all: colours that colour-blind readers tell apart, and a marker or a hatch a method for print in grey.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from read_repro.figures.figure import EMPTY, Drawing, Panel, Series
+from read_repro.figures.figure import EMPTY, PAPER, Drawing, Panel, Series, stairs
 
-# Okabe and Ito's palette without its yellow, faint on white; in grey the marker or hatch decides.
+# Okabe and Ito's palette without its yellow, which is faint on white.
 STYLES = {  # method: colour, marker, hatch
     "full": ("#000000", "s", ""), "adapter": ("#E69F00", "^", "///"), "lora": ("#56B4E9", "v", "\\\\\\"),
     "bitfit": ("#009E73", "D", "..."), "prompt": ("#CC79A7", "P", "xxx"), "lst": ("#0072B2", "X", "+++"),
@@ -21,12 +27,15 @@ STYLES = {  # method: colour, marker, hatch
 }  # fmt: skip
 OTHER = ("#7A4A1E", "h", "|||")
 RC: Any = {
-    "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 6.5, "axes.grid": True, "grid.alpha": 0.25,
-    "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.5,
+    "font.size": 8, "axes.titlesize": 8, "legend.fontsize": 7, "axes.grid": True, "grid.alpha": 0.25,
+    "axes.spines.top": False, "axes.spines.right": False, "hatch.linewidth": 0.5, "axes.axisbelow": True,
     "font.family": "DejaVu Sans", "svg.hashsalt": "read",
 }  # fmt: skip
-PANEL_CM = (9.5, 7.0)
+PANEL_INCHES = (3.7, 2.8)
+LEGEND_INCHES = 1.2
+LETTERS = 100  # on a line as wide as all panels of a row
 PALE = 0.35
+SYMLOG_TICKS = (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200)
 
 
 def draw_figures(found: Sequence[Drawing], folder: Path) -> None:
@@ -42,84 +51,133 @@ def draw_figures(found: Sequence[Drawing], folder: Path) -> None:
 
 
 def draw(drawing: Drawing) -> Figure:
-    """All panels of a figure, its title above and its caption below."""
-    rows, columns = len(drawing.rows), max(len(row) for row in drawing.rows)
-    width = PANEL_CM[0] * max(columns, 2) / 2.54
-    figure = Figure(figsize=(width, PANEL_CM[1] * rows / 2.54 + 1.0), layout="constrained")
+    """The panels that have something to show, one legend for all, and the caption with a line for each other panel."""
+    rows = drawing.drawn
+    columns = len(rows[0]) if rows else 1
+    width = PANEL_INCHES[0] * max(columns, 1.8) + LEGEND_INCHES
+    figure = Figure(figsize=(width, PANEL_INCHES[1] * len(rows) + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes_row, panel_row in zip(grid, drawing.rows, strict=True):
-        for axes, panel in zip(axes_row, panel_row, strict=True):
-            _draw_panel(axes, panel)
     figure.suptitle(drawing.title, fontsize=10, fontweight="bold")
-    figure.supxlabel(textwrap.fill(drawing.caption, 130), fontsize=6.5)
+    paragraphs = [drawing.caption, *drawing.undrawn]
+    figure.supxlabel("\n".join(textwrap.fill(words, int(17 * width)) for words in paragraphs), fontsize=6.5)
+    if rows:
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for axes_row, panel_row in zip(grid, rows, strict=True):
+            for axes, panel in zip(axes_row, panel_row, strict=True):
+                _draw_panel(axes, panel, letters=LETTERS // columns)
+        figure.legend(handles=_legend(rows), loc="outside right upper", frameon=False, handlelength=1.8)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # laid out once, for both files
+    figure.set_layout_engine("none")  # the PNG has set the layout, and the PDF must have the same
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
-    axes.set(
-        title=panel.title, ylabel=panel.y, xscale=panel.x_scale, yscale=panel.y_scale if panel.series else "linear"
-    )
+def _draw_panel(axes: Axes, panel: Panel, letters: int) -> None:
+    if not panel.series:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, f"{panel.title}\n{panel.x or panel.y}: {EMPTY}", transform=axes.transAxes, ha="center")
+        return
+    axes.set_title(panel.title)
+    axes.set_ylabel(panel.y_label)
+    axes.set_xlabel("\n".join(filter(None, (panel.x_label, *(textwrap.fill(words, letters) for words in panel.words)))))
     bars = [series.method for series in panel.series if series.kind == "bar"]
     for series in panel.series:
         if series.kind == "bar":
             _bars(axes, series, bars.index(series.method), len(bars))
         elif series.kind == "front":
-            xs, ys = [point.x for point in series.points], [point.y for point in series.points]
-            axes.step(xs, ys, where="post", color="0.4", lw=0.8, ls="--", zorder=1, label=series.name)
+            _front(axes, series)
         else:
             _points(axes, series)
-    if panel.series and not panel.ticks and panel.x_scale == "linear":  # small energies: no offset, no long decimals
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+    if panel.line is not None:
+        axes.axhline(panel.line, color="0.2", lw=0.9, ls="--", zorder=3)
+    _scale(axes, panel)
+
+
+def _scale(axes: Axes, panel: Panel) -> None:
+    axes.set_xscale(panel.x_scale)
+    if panel.y_scale == "symlog":
+        axes.set_yscale("symlog", linthresh=1, linscale=0.9)  # so that 0 to 1 is as long as 1 to 10
+        axes.set_yticks(SYMLOG_TICKS, [f"{tick:g}" for tick in SYMLOG_TICKS])
+        axes.set_yticks([], minor=True)
+        highest = max(point.y for series in panel.series for point in series.points)
+        axes.set_ylim(min(-0.2, *(point.y for series in panel.series for point in series.points)), 1.3 * highest)
+    elif panel.y_scale == "log":
+        axes.set_yscale("log")
+        _plain_powers(axes, max(point.y for series in panel.series for point in series.points))
     if panel.ticks:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
         axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
-    if panel.y_scale == "asinh" and panel.series:
-        axes.set_yticks([0, 1, 2, 5, 10, 20, 50], ["0", "1", "2", "5", "10", "20", "50"])
-    if panel.series:
-        _legend(axes, panel)
-    else:
-        axes.text(0.5, 0.5, EMPTY, transform=axes.transAxes, ha="center", va="center", color="0.35")
-    axes.set_xlabel("\n".join(filter(None, (panel.x, panel.note, _ours_missing(panel)))))
+    elif panel.x_scale == "linear":  # small energies would else get an offset or long decimals
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
-def _ours_missing(panel: Panel) -> str:
-    return f"ours: {EMPTY}" if panel.series and all(series.pale for series in panel.series) else ""
+def _plain_powers(axes: Axes, highest: float) -> None:
+    """Numbers up to 10,000 are written out, and between powers of ten only where the axis has no power of ten."""
+    if highest < 10_000:
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        low, high = axes.get_ylim()
+        within_a_decade = high / low < 10
+        axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if within_a_decade else ""))
 
 
 def _bars(axes: Axes, series: Series, index: int, count: int) -> None:
     colour, _, hatch = STYLES.get(series.method, OTHER)
     width = 0.84 / max(count, 6)
     xs = [point.x + (index - (count - 1) / 2) * width for point in series.points]
-    heights = [point.y for point in series.points]
     errors = [point.y_error or 0 for point in series.points]
-    shown = errors if any(errors) else None
-    axes.bar(xs, heights, width, yerr=shown, color=colour, hatch=hatch, edgecolor="white", lw=0.3, label=series.label,
-             error_kw={"lw": 0.7, "ecolor": "0.3"})  # fmt: skip
+    axes.bar(xs, [point.y for point in series.points], width, yerr=errors if any(errors) else None, color=colour,
+             hatch=hatch, edgecolor="white", lw=0.3, error_kw={"lw": 0.7, "ecolor": "0.3"})  # fmt: skip
+
+
+def _front(axes: Axes, series: Series) -> None:
+    """A ring around each point of the front, and a step line through those that go up."""
+    axes.plot([p.x for p in series.points], [p.y for p in series.points], ls="none", marker="o", ms=11, mfc="none",
+              mec="0.45", mew=0.8, zorder=1)  # fmt: skip
+    steps = stairs(series.points)
+    axes.step([p.x for p in steps], [p.y for p in steps], where="post", color="0.4", lw=0.8, ls="--", zorder=1)
 
 
 def _points(axes: Axes, series: Series) -> None:
-    colour, marker, _ = STYLES.get(series.method, OTHER)
     axes.errorbar(
         [point.x for point in series.points], [point.y for point in series.points],
         xerr=[point.x_error or 0 for point in series.points] if any(p.x_error for p in series.points) else None,
         yerr=[point.y_error or 0 for point in series.points] if any(p.y_error for p in series.points) else None,
-        color=colour, marker=marker, ls="-" if series.kind == "line" else "none", lw=1, ms=7 if marker == "*" else 5,
-        mfc="none" if series.hollow else colour, mec=colour if series.hollow else "0.2",
-        mew=0.9 if series.hollow else 0.4,
-        elinewidth=0.8, capsize=2, alpha=PALE if series.pale else 1, label=series.label, zorder=2 if series.pale else 3,
+        **_look(series), lw=1, elinewidth=0.8, capsize=2, alpha=PALE if series.pale else 1,
+        zorder=2 if series.pale else 3,
     )  # fmt: skip
 
 
-def _legend(axes: Axes, panel: Panel) -> None:
-    """Each method once, outside the axes so that it hides no point; what pale and hollow mean stands in the caption."""
-    handles, labels = axes.get_legend_handles_labels()
-    first: dict[str, Series] = {}
-    for series in sorted(panel.series, key=lambda one: one.pale):
-        first.setdefault(series.name, series)
-    shown = {name: handles[labels.index(series.label)] for name, series in first.items()}
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
-    axes.legend(list(shown.values()), list(shown), frameon=False, handlelength=1.6, **place)
+def _look(series: Series) -> dict[str, Any]:
+    colour, marker, _ = STYLES.get(series.method, OTHER)
+    edge = {"mec": colour, "mew": 0.9, "mfc": "none"} if series.hollow else {"mec": "0.2", "mew": 0.4, "mfc": colour}
+    size = 7 if marker == "*" else 5
+    return {"color": colour, "marker": marker, "ms": size, "ls": "-" if series.kind == "line" else "none", **edge}
+
+
+def _legend(rows: Sequence[Sequence[Panel]]) -> list[Artist]:
+    """Each method once, in the order of the paper, then what pale and hollow marks and rings are."""
+    series = [one for row in rows for panel in row for one in panel.series]
+    order = list(STYLES)
+    named: dict[str, Series] = {}
+    for one in sorted(series, key=lambda one: (one.pale, one.hollow)):
+        if one.kind != "front":
+            named.setdefault(one.name, one)
+    first = sorted(named.values(), key=lambda one: order.index(one.method) if one.method in order else len(order))
+    handles = [_handle(one) for one in first]
+    grey: dict[str, Any] = {"color": "0.4", "ls": "none", "marker": "o", "ms": 5}
+    if any(one.pale for one in series):
+        handles.append(Line2D([], [], **grey, alpha=PALE, label=f"pale: the {PAPER}"))
+    if any(one.hollow for one in series):
+        handles.append(Line2D([], [], **grey, mfc="none", label="hollow: measured"))
+    if any(one.kind == "front" for one in series):
+        handles.append(
+            Line2D([], [], color="0.45", ls="--", lw=0.8, marker="o", ms=9, mfc="none", label="Pareto front")
+        )
+    return handles
+
+
+def _handle(series: Series) -> Artist:
+    colour, _, hatch = STYLES.get(series.method, OTHER)
+    if series.kind == "bar":
+        return Patch(facecolor=colour, hatch=hatch, edgecolor="white", lw=0.3, label=series.name)
+    return Line2D([], [], **_look(series), label=series.name)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from itertools import pairwise
 
-from read_repro.figures.draw import OTHER, PALE, STYLES
-from read_repro.figures.figure import EMPTY, Panel, Point, Series
+from read_repro.figures.draw import OTHER, PALE, STYLES, SYMLOG_TICKS
+from read_repro.figures.figure import EMPTY, TURN, Panel, Point, Series, stairs
 
 WIDTH, HEIGHT = 460, 300
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 26, 46
@@ -22,35 +22,43 @@ CORNERS = {
 }
 
 Scale = Callable[[float], float]
-TURN: dict[str, Scale] = {"linear": lambda v: v, "log": math.log, "asinh": math.asinh}
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def svg(panel: Panel, links: Mapping[str, int]) -> str:
     """The panel as an `<svg>` with a legend; `links` numbers the runs as the page does."""
+    if not panel.series:
+        return f"<p>{escape(panel.title)}, {escape(panel.x or panel.y)}: {EMPTY}.</p>"
     x_low, x_high = (-0.5, len(panel.ticks) - 0.5) if panel.ticks else _range([p.x for p in _all(panel)], panel.x_scale)
     tops = [p.y + (p.y_error or 0) for p in _all(panel)] + [p.y - (p.y_error or 0) for p in _all(panel)]
-    zero = [0.0] if any(series.kind == "bar" for series in panel.series) else []
-    y_low, y_high = _range(tops + zero, panel.y_scale)
+    tops += [0.0] if any(series.kind == "bar" for series in panel.series) else []
+    tops += [panel.line] if panel.line is not None else []
+    y_low, y_high = _range(tops, panel.y_scale)
     x = _scale(x_low, x_high, LEFT, WIDTH - RIGHT, panel.x_scale)
     y = _scale(y_low, y_high, HEIGHT - BOTTOM, TOP, panel.y_scale)
     names = [(float(i), name) for i, name in enumerate(panel.ticks)]
-    marks = names or [(value, f"{value:g}") for value in _ticks(x_low, x_high, panel.x_scale)]
-    parts = [_text(LEFT, 14, panel.title, "title"), _text((LEFT + WIDTH) / 2, HEIGHT - 18, panel.x, "label middle")]
+    marks = names or [(value, _tick(value)) for value in _ticks(x_low, x_high, panel.x_scale)]
+    parts = [
+        _text(LEFT, 14, panel.title, "title"),
+        _text((LEFT + WIDTH) / 2, HEIGHT - 18, panel.x_label, "label middle"),
+    ]
     parts.append(
-        f'<text class="label middle" transform="translate(13,{HEIGHT / 2}) rotate(-90)">{escape(panel.y)}</text>'
+        f'<text class="label middle" transform="translate(13,{HEIGHT / 2}) rotate(-90)">{escape(panel.y_label)}</text>'
     )
     parts += [_text(x(value), HEIGHT - BOTTOM + 15, name, "tick middle") for value, name in marks]
     for value in _ticks(y_low, y_high, panel.y_scale):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(_text(LEFT - 5, y(value) + 3, f"{value:g}", "tick end"))
+        parts.append(_text(LEFT - 5, y(value) + 3, _tick(value), "tick end"))
     bars = [series for series in panel.series if series.kind == "bar"]
     for index, series in enumerate(panel.series):
         place = (bars.index(series), len(bars)) if series in bars else (0, 1)
         parts.append(f'<g data-series="{index}">{_series(series, x, y, place, links)}</g>')
-    words = [panel.note, EMPTY if all(series.pale for series in panel.series) else ""]
-    parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 5, "; ".join(filter(None, words)), "tick middle"))
+    if panel.line is not None:
+        level = f'y1="{y(panel.line):.1f}" y2="{y(panel.line):.1f}"'
+        parts.append(f'<line class="front" x1="{LEFT}" x2="{WIDTH - RIGHT}" {level}/>')
     drawn = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(panel.title)}">{"".join(parts)}</svg>'
-    return f'<figure class="plot">{drawn}{_legend(panel)}</figure>'
+    notes = "".join(f'<p class="notes">{escape(words)}</p>' for words in panel.words)
+    return f'<figure class="plot">{drawn}{_legend(panel)}{notes}</figure>'
 
 
 def _all(panel: Panel) -> list[Point]:
@@ -74,8 +82,8 @@ def _scale(low: float, high: float, start: float, end: float, kind: str) -> Scal
 
 
 def _ticks(low: float, high: float, kind: str) -> list[float]:
-    if kind == "asinh":
-        return [value for value in (0, 1, 2, 5, 10, 20, 50, 100, 200) if low <= value <= high]
+    if kind == "symlog":
+        return [value for value in SYMLOG_TICKS if low <= value <= high]
     if kind == "log":
         steps = (1, 2, 5) if high / low < 300 else (1,)
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -86,12 +94,25 @@ def _ticks(low: float, high: float, kind: str) -> list[float]:
     return [round(step * n, 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
+def _number(value: float) -> str:
+    """`0.1234`, `1,970,688`: four digits, or the whole of a large number."""
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _tick(value: float) -> str:
+    """`5`, `0.25`, `10⁹`: large and small numbers as powers of ten."""
+    if value == 0 or 1e-4 <= abs(value) < 1e4:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    power = f"10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    return power if mantissa == "1" else f"{mantissa}·{power}"
+
+
 def _series(series: Series, x: Scale, y: Scale, place: tuple[int, int], links: Mapping[str, int]) -> str:
     colour, marker, _ = STYLES.get(series.method, OTHER)
     at = [(x(point.x), y(point.y)) for point in series.points]
     if series.kind == "front":
-        steps = [f"{right[0]:.1f},{left[1]:.1f} {right[0]:.1f},{right[1]:.1f}" for left, right in pairwise(at)]
-        return f'<polyline class="front" points="{at[0][0]:.1f},{at[0][1]:.1f} {" ".join(steps)}"/>' if at else ""
+        return _front(series, x, y)
     look = f'fill="{"none" if series.hollow else colour}" stroke="{colour if series.hollow else "#333"}"'
     opacity = f' opacity="{PALE}"' if series.pale else ""
     parts = []
@@ -110,12 +131,22 @@ def _series(series: Series, x: Scale, y: Scale, place: tuple[int, int], links: M
     return f"<g{opacity}>{''.join(parts)}</g>"
 
 
+def _front(series: Series, x: Scale, y: Scale) -> str:
+    """A ring around each point of the front, and a step line through those that go up."""
+    rings = "".join(f'<circle class="front" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="9"/>' for p in series.points)
+    at = [(x(point.x), y(point.y)) for point in stairs(series.points)]
+    corners = [f"{right[0]:.1f},{left[1]:.1f} {right[0]:.1f},{right[1]:.1f}" for left, right in pairwise(at)]
+    start = f"{at[0][0]:.1f},{at[0][1]:.1f}" if at else ""
+    return f'{rings}<polyline class="front" points="{" ".join([start, *corners])}"/>'
+
+
 def _linked(shape: str, series: Series, point: Point, links: Mapping[str, int]) -> str:
     """A shape with its tooltip, and its runs for the page to open."""
     runs = " ".join(str(links[run]) for run in point.runs if run in links)
-    error = f" ± {point.y_error:.4g}" if point.y_error is not None else ""
-    place = f"; x {point.x:.4g}" if series.kind == "scatter" else ""
-    tip = escape(f"{series.label}: {point.y:.4g}{error}{place}")
+    error = f" ± {_number(point.y_error)}" if point.y_error is not None else ""
+    x = point.x if point.true_x is None else point.true_x
+    place = f"; x {_number(x)}" if series.kind == "scatter" and not series.hollow else ""
+    tip = escape(f"{series.label}: {_number(point.y)}{error}{place}")
     return f'<g class="point" data-runs="{runs}" data-tip="{tip}"><title>{tip}</title>{shape}</g>'
 
 

@@ -3,9 +3,13 @@
 import pytest
 from store_factory import fill, run_record, write_run
 
-from read_repro.figures.content import drawings, figure_1, figure_2, figure_5, figure_6, pareto
+from read_repro.figures.content import drawings
 from read_repro.figures.draw import draw, draw_figures
-from read_repro.figures.figure import EMPTY, Point
+from read_repro.figures.energy_figures import figure_1, figure_2, unbeaten
+from read_repro.figures.figure import EMPTY, Point, Series, stairs
+from read_repro.figures.size_figures import figure_5, figure_6
+from read_repro.figures.spread import apart, groups
+from read_repro.figures.svg import svg
 from read_repro.tables.load import read_store
 
 
@@ -15,8 +19,12 @@ def test_an_empty_store_draws_only_the_papers_points(tmp_path):
     assert series
     assert all(one.pale for one in series)
     for drawing in drawings(store):
-        words = " ".join(text.get_text() for axes in draw(drawing).axes for text in [*axes.texts, axes.xaxis.label])
-        assert EMPTY in words
+        assert EMPTY in words_of(draw(drawing))
+
+
+def words_of(figure):
+    inside = [text.get_text() for axes in figure.axes for text in [*axes.texts, axes.title, axes.xaxis.label]]
+    return " ".join([*inside, figure.get_supxlabel()])
 
 
 def test_the_papers_points_stand_only_where_it_printed_numbers(tmp_path):
@@ -49,7 +57,7 @@ def test_figure_2_leaves_out_and_names_who_lacks_a_task(tmp_path):
     write_run(tmp_path, run_record("cola", "lora"))
     panel = figure_2(read_store(tmp_path)).rows[1][0]
     assert {one.name for one in panel.series} == {"Full-tuning", "READ", "Pareto front"}
-    assert panel.note.endswith("LoRA")
+    assert "left out, not run on every task: LoRA" in panel.note
 
 
 def test_figure_2_has_error_bars_over_seeds(tmp_path):
@@ -75,7 +83,98 @@ def test_figures_5_and_6_keep_planned_and_measured_apart(tmp_path):
 
 def test_the_pareto_front():
     points = [Point(1, 1), Point(2, 3), Point(3, 2), Point(4, 4), Point(1, 0)]
-    assert [(point.x, point.y) for point in pareto(points)] == [(1, 1), (2, 3), (4, 4)]
+    assert [(point.x, point.y) for point in stairs(unbeaten(points))] == [(1, 1), (2, 3), (4, 4)]
+
+
+def test_points_whose_bars_overlap_are_not_called_better():
+    full, read = Point(0.57, 25.79), Point(0.66, 25.86, 0.01, 2.85)
+    assert unbeaten([full, read]) == [full]  # READ is dearer, and not clearly better
+    cheap = Point(0.24, 25.86, 0.02, 2.85)
+    assert unbeaten([full, cheap]) == [cheap]  # cheaper, and not clearly worse
+    alike = [Point(1, 10, 0.5, 1), Point(1.2, 10.5, 0.5, 1)]
+    assert unbeaten(alike) == alike
+
+
+def test_titles_are_words_and_energies_have_a_unit_that_people_read(tmp_path):
+    fill(tmp_path)
+    store = read_store(tmp_path)
+    titles = [panel.title for drawing in drawings(store) for row in drawing.rows for panel in row]
+    assert "MiniLM on local GLUE, 1,000 training examples, CPU" in titles
+    assert not any(sign in title for title in titles for sign in "=_")
+    energy = figure_2(store).rows[1][0]
+    assert energy.x == "training energy (Wh, CPU estimate)"
+    read = next(one for one in energy.series if one.method == "read")
+    assert read.points[0].x == pytest.approx(1000 * 3 * 0.008)
+    assert figure_2(store).rows[0][0].x == "training energy (kWh, Eq. (4))"
+
+
+def test_a_panel_without_records_is_a_line_of_text(tmp_path):
+    write_run(tmp_path, run_record(method="full"))
+    store = read_store(tmp_path)
+    for drawing in drawings(store):
+        figure = draw(drawing)
+        shown = [panel for row in drawing.rows for panel in row if panel.series]
+        assert sum(axes.axison for axes in figure.axes) == len(shown)
+        for row in drawing.rows:
+            for panel in row:
+                assert panel.series or EMPTY in words_of(figure)
+                assert svg(panel, {}).startswith("<figure" if panel.series else "<p>")
+    assert "T5-base on GLUE" in figure_1(store).undrawn[0]
+
+
+def test_a_figure_has_one_legend_with_each_method_once(tmp_path):
+    fill(tmp_path)
+    for drawing in drawings(read_store(tmp_path)):
+        figure = draw(drawing)
+        assert len(figure.legends) == 1
+        assert all(axes.get_legend() is None for axes in figure.axes)
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert len(labels) == len(set(labels))
+        assert {"LST", "READ"} <= set(labels)
+
+
+def test_marks_that_hide_each_other_are_moved_apart_and_named(tmp_path):
+    same = [Series("lora", "LoRA", (Point(1.0, 5.0),)), Series("bitfit", "BitFit", (Point(1.0, 5.0),))]
+    moved, note = apart([*same, Series("read", "READ", (Point(2.0, 9.0),))], "linear")
+    assert moved[0].points[0].x < 1.0 < moved[1].points[0].x
+    assert moved[0].points[0].true_x == 1.0
+    assert moved[2].points[0].x == 2.0
+    assert note.endswith("LoRA, BitFit")
+    assert groups([1, 2, 3, 9], lambda a, b: abs(a - b) <= 1) == [[1, 2, 3]]
+    fill(tmp_path)
+    latency = figure_6(read_store(tmp_path)).rows[0][0]
+    assert len({one.points[0].x for one in latency.series}) == len(latency.series)
+    assert "(at T5-large)" in latency.note
+
+
+def test_the_scales_are_named_and_large_numbers_are_powers_of_ten(tmp_path):
+    fill(tmp_path)
+    store = read_store(tmp_path)
+    left, right = figure_5(store).rows[0]
+    assert (left.y_label, right.y_label) == ("number, log scale", "GiB, log scale")
+    assert figure_6(store).rows[0][1].y_label == "growth (%), linear up to 1, log scale above"
+    assert "10⁶" in svg(left, {})
+    assert "e+" not in svg(left, {})
+
+
+def test_figure_1_has_a_line_at_full_tuning_and_the_epochs(tmp_path):
+    write_run(tmp_path, run_record(method="full") | {"epochs": 3})
+    write_run(tmp_path, run_record(method="read") | {"epochs": 10})
+    panel = figure_1(read_store(tmp_path)).rows[1][0]
+    assert panel.line == 1.0
+    assert panel.note == "epochs: Full-tuning 3, READ 10"
+    assert "epochs" in figure_1(read_store(tmp_path)).caption
+
+
+def test_a_method_without_a_point_is_named(tmp_path):
+    lst = run_record(method="lst")
+    lst["metrics"]["memory/train_resident_gib"] = None  # as after LST's pruning
+    for record in (run_record(method="full"), run_record(method="read"), lst):
+        write_run(tmp_path, record)
+    energy, memory = figure_2(read_store(tmp_path)).rows[1]
+    assert "LST" in {one.name for one in energy.series}
+    assert "LST" not in {one.name for one in memory.series}
+    assert "no point, not measured: LST" in memory.note
 
 
 def test_files_carry_no_date_and_no_version(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 from store_factory import GPU, run_record, write_run
 
-from read_repro.figures.content import figure_1, figure_2
+from read_repro.figures.energy_figures import figure_1, figure_2
 from read_repro.measure.energy_summary import FEW_READINGS
 from read_repro.tables.claim_cells import our_cells
 from read_repro.tables.claims import CLAIMS, judge
@@ -65,7 +65,7 @@ def test_figures_1_and_2_show_the_sum(store):
     bar = next(one for one in figure_1(store).rows[1][0].series if one.method == "lst")
     assert bar.points[0].y == pytest.approx(0.04 / 0.08)
     point = next(one for one in figure_2(store).rows[1][0].series if one.method == "lst")
-    assert point.points[0].x == pytest.approx(0.04)
+    assert point.points[0].x == pytest.approx(1000 * 0.04)  # Wh
 
 
 def test_an_initialisation_without_its_energy_leaves_the_sum_unmeasured(tmp_path):

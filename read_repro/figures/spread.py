@@ -1,0 +1,81 @@
+"""Marks that would hide each other: they are set side by side, and a note names them."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import TypeVar
+
+from read_repro.figures.figure import TURN, Point, Series
+from read_repro.paper import METHODS
+
+NEAR = 0.02  # marks closer than this part of an axis hide each other
+STEP = 0.05  # between the marks of two methods, where names stand along the x axis
+CLOSE = "nearly equal, so set side by side"
+Item = TypeVar("Item")
+
+
+def beside_ticks(series: Sequence[Series]) -> tuple[Series, ...]:
+    """The marks of each method at a place of its own beside the name they belong to."""
+    present = [method for method in METHODS if any(one.method == method for one in series)]
+    moved = []
+    for one in series:
+        shift = (present.index(one.method) - (len(present) - 1) / 2) * STEP
+        points = tuple(replace(point, x=point.x + shift, true_x=point.x) for point in one.points)
+        moved.append(replace(one, points=points))
+    return tuple(moved)
+
+
+def close_at_ticks(series: Sequence[Series], scale: str, ticks: Sequence[str]) -> str:
+    """Names the methods of one source whose marks lie on each other's height, and at which ticks; empty if none do."""
+    turn = TURN[scale]
+    span = _span(turn(point.y) for one in series for point in one.points)
+    where: dict[str, list[str]] = {}
+    for place, tick in enumerate(ticks):
+        heights = [(one, turn(point.y)) for one in series for point in one.points if point.x == place]
+        found = groups(heights, lambda a, b: a[0].source == b[0].source and abs(a[1] - b[1]) <= NEAR * span)
+        for words in dict.fromkeys(", ".join(one.name for one, _ in group) for group in found):
+            where.setdefault(words, []).append(tick)
+    found_at = [
+        f"{words} (at {', '.join(at) if len(at) < len(ticks) else 'every size'})" for words, at in where.items()
+    ]
+    return f"{CLOSE}: {'; '.join(found_at)}" if found_at else ""
+
+
+def apart(series: Sequence[Series], x_scale: str) -> tuple[tuple[Series, ...], str]:
+    """Single points that lie on each other, moved along x, and their names."""
+    turn = TURN[x_scale]
+    width = _span(turn(point.x) for one in series for point in one.points)
+    height = _span(point.y for one in series for point in one.points)
+
+    def near(left: Series, right: Series) -> bool:
+        (p,), (q,) = left.points, right.points
+        return abs(turn(p.x) - turn(q.x)) <= NEAR * width and abs(p.y - q.y) <= NEAR * height
+
+    found = groups(series, near)
+    shift = {id(one): i - (len(group) - 1) / 2 for group in found for i, one in enumerate(group)}
+    moved = [_moved(one, 1.5 * NEAR * width * shift.get(id(one), 0.0), x_scale) for one in series]
+    words = "; ".join(", ".join(one.name for one in group) for group in found)
+    return tuple(moved), f"{CLOSE}: {words}" if words else ""
+
+
+def groups(items: Sequence[Item], near: Callable[[Item, Item], bool]) -> list[list[Item]]:
+    """The items that are near one another, directly or through others; an item near to none is in no group."""
+    found: list[list[Item]] = []
+    for item in items:
+        touching = [group for group in found if any(near(item, other) for other in group)]
+        found = [group for group in found if group not in touching]
+        found.append([*chain.from_iterable(touching), item])
+    return [group for group in found if len(group) > 1]
+
+
+def _span(values: Iterable[float]) -> float:
+    known = list(values)
+    return (max(known) - min(known) or abs(known[0]) or 1.0) if known else 1.0
+
+
+def _moved(series: Series, by: float, x_scale: str) -> Series:
+    def move(point: Point) -> Point:
+        return replace(point, x=point.x * math.pow(10, by) if x_scale == "log" else point.x + by, true_x=point.x)
+
+    return replace(series, points=tuple(map(move, series.points))) if by else series
