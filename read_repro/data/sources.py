@@ -17,7 +17,7 @@ from read_repro.foreign import regular_file
 from read_repro.hub import WAYS_OUT, hub_reachable
 
 SOURCES: tuple[str, ...] = get_args(Source)
-SYNTHETIC_SEED = 42  # of the data, whatever the run's seed, as for the splits
+SYNTHETIC_SEED = 42  # the data are the same whatever the run's seed, and so are the splits
 
 Tables = dict[str, list[Row]]  # the rows of each file a task names: "train", "validation_matched", ...
 
@@ -82,7 +82,7 @@ def _label(task: Task, given: object, where: str) -> int | float:
 
 
 def _check_split(task: Task, counts: dict[str, tuple[str, int]]) -> None:
-    """Every split must get a row; said here because splitting itself needs torch."""
+    """Refuse files that would leave a split empty; checked here, because splitting itself needs torch."""
     file, rows = counts["train"]
     if task.split == "hold_out_train" and rows <= (task.hold_out or 0):
         raise InputError(f"{file}: {rows:,} examples; {task.hold_out:,} become validation, so want more than that")
@@ -100,7 +100,8 @@ def _read_local(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
 
 
 def _find(folder: Path, name: str) -> Path:
-    # One explicit file a split: inferred from a folder, GLUE's two MNLI validation files are merged into one, silently.
+    # Each split has one file, which is named. Libraries that infer the splits of a folder silently merge MNLI's two
+    # validation files into one.
     found = sorted(p for p in folder.iterdir() if p.stem == name) if folder.is_dir() else []
     if len(found) == 1 and found[0].suffix in _FORMATS:
         return found[0]
@@ -156,7 +157,7 @@ def _read_synthetic(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
 
 
 def _read_hub(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
-    """Official test files are never read: their labels are -1."""
+    """GLUE's own test files are never read, because every label in them is -1."""
     import datasets
     from huggingface_hub import constants
 
