@@ -10,9 +10,7 @@ from transformers import PreTrainedTokenizerBase
 from read_repro.data.tasks import Row, Task
 
 CHUNK_BATCHES = 50  # so many batches' examples are sorted by length together: enough to pad little, and to stay random
-TOKENIZE_ROWS = (
-    1000  # so many rows are tokenised at a time, so that the tokenizer's records of a task are never all held
-)
+TOKENIZE_ROWS = 1000  # so many rows are tokenised at a time, so that a task's tokenizer records are never all held
 IGNORED = -100  # a target id that the loss leaves out
 
 Example = dict[str, np.ndarray | int | float]
