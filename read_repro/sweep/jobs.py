@@ -1,26 +1,23 @@
 """What a sweep consists of: its command line and its experiment, multiplied out into jobs that know their records.
 
-A method's choices are, each going before those left of it: the experiment's ``hydra.sweeper.params``, the learning
-rates of ``sweep.lr``, the method's own ``grid``, ``sweep.by_method`` and the command line. Hydra must be initialised.
+The values that a key takes for a method come from the last of these places that names the key: the experiment's
+``hydra.sweeper.params``, the learning rates of ``sweep.lr``, the ``grid`` of the method's own file,
+``sweep.by_method``, and the command line. Hydra must be initialised.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
-
-from hydra import compose
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
 
 from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
 from read_repro.records.standing import competing
 from read_repro.records.store import RESULT
-from read_repro.sweep.overrides import Choices, learning_rates, parse, texts, value
+from read_repro.sweep.configurations import changed, composed, resolved, shared
+from read_repro.sweep.overrides import Choices, learning_rates, parse, texts
 
 TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
 STAGES = ("search", "final", "all", "grid")
@@ -31,14 +28,16 @@ class Job:
     """One command and the record that it leaves.
 
     Args:
-        name: the run's; unique.
+        name: the name of the run's folder, or of the plan; no two jobs share one.
         command: what Python is given.
-        record: its place.
-        task, seed: None for what is planned.
-        contest: jobs of one contest and seed differ only in what validation chooses among (``competing``).
-        setting: what it chooses among.
-        cost: what takes about the same time: backbone, data, method, task, limit of the training data, epochs.
-        config: the run's whole resolved configuration; None for what is planned.
+        record: where the record will lie.
+        task, seed: of a run; None for a memory plan.
+        contest: what the job has in common with those that it competes with. Jobs of one contest and one seed differ
+            only in what validation chooses among (``competing``).
+        setting: what validation chooses among.
+        cost: jobs that agree in it take about the same time: backbone, data, method, task, limit of the training
+            data, epochs.
+        config: the run's whole resolved configuration; None for a memory plan.
     """
 
     name: str
@@ -53,20 +52,21 @@ class Job:
 
     @property
     def trains(self) -> bool:
-        """A run, with a folder of its own; else a plan."""
+        """Whether the job is a training run, with a folder of its own, or else a memory plan."""
         return self.seed is not None
 
     @property
     def log(self) -> Path:
-        """What its process says; git ignores it."""
+        """The file that what the job's process prints goes to; git ignores it."""
         return self.record.with_name("run.log") if self.trains else self.record.with_suffix(".log")
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """The jobs of a sweep: ``search`` on one seed, and the ``grid`` of all settings on the seeds asked for.
+    """The jobs of a sweep: the ``search`` on one seed, and the ``grid`` of all settings on the seeds asked for.
 
-    ``data`` are the different ``data`` sections of their configurations.
+    ``data`` holds the ``data`` sections of the jobs' configurations, each one once, so that they can be checked before
+    anything starts.
     """
 
     stage: str
@@ -82,14 +82,14 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
     """The sweep that a command line asks for.
 
     Args:
-        arguments: without those of ``hydra`` itself.
+        arguments: those of the command line that are not for Hydra itself.
         params: the experiment's ``hydra.sweeper.params``.
 
     Raises:
         InputError: an unknown stage, a key or value that cannot be composed, or seeds that leave no search.
     """
     given = parse(arguments)
-    whole = _compose(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
+    whole = composed(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
     master = resolved(whole)
     sweep, results = master["sweep"], Path(master["results_dir"])
     stage = _stage(master["stage"], plan=sweep["plan"])
@@ -116,44 +116,38 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
     )
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """The configuration without Hydra's own part, resolved."""
-    nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
-
-
 def _stage(stage: str, *, plan: str | None) -> str:
-    """The stage, checked; what is planned has no validation score to choose by."""
+    """The stage, checked. Memory plans have no validation score to choose by, so for them it is always the grid."""
     if stage not in STAGES:
         raise InputError(f"stage={stage} is unknown: choose one of {', '.join(STAGES)}")
     return stage if plan is None else "grid"
 
 
 def _seeds(seeds: tuple[str, ...], search_seed: int, stage: str) -> tuple[str, ...]:
-    """All seeds a sweep may need; the search has its own, whatever seeds are asked for."""
+    """All seeds that a sweep may need: the search has a seed of its own, whatever seeds are asked for."""
     if stage == "search" and str(search_seed) not in seeds:
         raise InputError(f"stage=search is on seed {search_seed} alone: leave out seed={','.join(seeds)}")
     return tuple(dict.fromkeys((str(search_seed), *seeds)))
 
 
 def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
-    """What one method has beside what all have: learning rates, sizes, and ``sweep.by_method``."""
+    """The choices of one method beside those of all: learning rates, its sizes, and ``sweep.by_method``."""
     if sweep["plan"] is not None:
         return {}
     experiment = [f"experiment={given['experiment'][0]}"] if "experiment" in given else []
-    grid = resolved(_compose((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
+    grid = resolved(composed((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
     rates = {"optim.lr": learning_rates(sweep["lr"], rounds=sweep["rounds"])} if sweep["lr"] is not None else {}
     return {key: texts(values) for key, values in {**rates, **grid, **sweep["by_method"].get(method, {})}.items()}
 
 
 def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
-    """The training runs of one method; adds to ``data``."""
+    """The training runs of one method; their ``data`` sections are added to ``data``."""
     swept = {key for key, values in choices.items() if "." in key and len(values) > 1}
     for values in product(*choices.values()):
         chosen = dict(zip(choices, values, strict=True))
         varied = {key: text for key, text in chosen.items() if key in swept or key == "seed"}
-        config, files = _configs(tuple((key, text) for key, text in chosen.items() if key not in varied))
-        config = _with(config, varied)
+        config, files = shared(tuple((key, text) for key, text in chosen.items() if key not in varied))
+        config = changed(config, varied)
         data[json.dumps(config["data"])] = config["data"]
         named = identity(config, files, method=chosen["method"])
         candidates = swept & competing(config)
@@ -184,49 +178,3 @@ def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
         command = ("-m", "read_repro.measure.memory_planner", *pairs, "--write", str(place))
         cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
         yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)
-
-
-@cache
-def _configs(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration of ``base``, and that of its config files alone.
-
-    Hydra takes its time for each, and tasks are many; a task's file fills the node ``task`` and nothing else.
-    """
-    groups = dict(base)
-    rest = tuple(f"{key}={text}" for key, text in base if key != "task")
-    ours = _compose(rest)
-    config, files = resolved(ours), _files(ours)
-    if "task" in groups:
-        overridden = (pair for pair in rest if pair.startswith("task."))
-        config = {**config, "task": resolved(_compose((f"task={groups['task']}", *overridden)))["task"]}
-        files = {**files, "task": resolved(_compose((f"task={groups['task']}",)))["task"]}
-    return config, files
-
-
-def _files(config: DictConfig) -> dict[str, Any]:
-    """As ``train.py`` does to see what differs from the config files."""
-    choices = config.hydra.runtime.choices
-    return resolved(_compose(tuple(f"{k}={v}" for k, v in choices.items() if k != "experiment" and "hydra/" not in k)))
-
-
-@cache
-def _compose(overrides: tuple[str, ...]) -> DictConfig:
-    try:
-        return compose("config", list(overrides), return_hydra_config=True)
-    except HydraException as error:
-        raise InputError(" ".join(str(error).split())) from error
-
-
-def _with(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any]:
-    """The configuration with some values changed, as Hydra would have changed them; what is given stays as it is."""
-    changed = dict(config)
-    for key, text in varied.items():
-        *path, last = key.split(".")
-        node = changed
-        for part in path:
-            node[part] = dict(node.get(part, {}))
-            node = node[part]
-        if last not in node:
-            raise InputError(f"{key} does not exist: {'.'.join(path)} has {', '.join(node)}")
-        node[last] = value(text)
-    return changed

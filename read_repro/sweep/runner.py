@@ -40,7 +40,7 @@ def best_of(candidates: Iterable[Job]) -> Job | None:
 
 
 def final(sweep: Sweep) -> list[Job]:
-    """Each contest's best setting on every seed, as far as the search is done."""
+    """Each contest's best setting on every seed; says where the choice was made without some runs of the search."""
     for contest, candidates in contests(sweep.search).items():
         if lacking := sum(record_of(job) is None for job in candidates):
             place = ", ".join(
@@ -59,7 +59,7 @@ def _best(sweep: Sweep, searches: Mapping[tuple[Any, ...], list[Job]]) -> list[J
 
 
 def unnamed(sweep: Sweep) -> dict[tuple[Any, ...], int]:
-    """By `Job.cost`, how many final runs of stage ``all`` await the end of their search."""
+    """By `Job.cost`, how many final runs cannot be named yet, because stage ``all`` has not ended their search."""
     later = len({job.seed for job in sweep.grid} - {job.seed for job in sweep.search})
     counts: dict[tuple[Any, ...], int] = {}
     for candidates in contests(sweep.search).values():
@@ -69,7 +69,7 @@ def unnamed(sweep: Sweep) -> dict[tuple[Any, ...], int]:
 
 
 def named(sweep: Sweep) -> list[Job]:
-    """The jobs of a sweep's stage whose settings are known by now, each once."""
+    """The jobs of a sweep's stage whose settings are known by now; none comes twice."""
     if sweep.stage in ("search", "grid"):
         return list(sweep.search if sweep.stage == "search" else sweep.grid)
     if sweep.stage == "final":
@@ -86,7 +86,7 @@ def forecast(sweep: Sweep) -> dict[str, StateLine]:
 
 @dataclass
 class SweepProgress:
-    """One line for the whole sweep: how many of how many, and the time left by the runs made in this call."""
+    """The bar of a whole sweep: how many runs of how many, and the time left, judged by the runs of this call alone."""
 
     total: int
     failed: dict[str, str] = field(default_factory=dict)
@@ -96,19 +96,19 @@ class SweepProgress:
         self.bar = tqdm(total=self.total, unit="run", smoothing=0, dynamic_ncols=True)
 
     def found(self) -> None:
-        """A run that was done before: it says nothing about time."""
+        """Count a run that was done before: it tells nothing of the time that a run takes."""
         self.bar.initial += 1
         self.bar.update()
 
     def ended(self, job: Job, why: str | None) -> None:
-        """A run of this call has ended; ``why`` says that and how it failed."""
+        """Count a run of this call; ``why`` is what it failed of, None if it did not fail."""
         if why is not None:
             self.failed[job.name] = why
             self.bar.set_postfix_str(f"{len(self.failed)} failed")
         self.bar.update()
 
     def expect(self, runs: int) -> None:
-        """How many there will be in all."""
+        """Say how many runs there will be in all, once that is known."""
         self.bar.total = runs
         self.bar.refresh()
 

@@ -1,6 +1,6 @@
-"""How far runs are: done, running, failed or missing; and what is left of them, by the records there are.
+"""How far the runs of a sweep are, and what those that are left will take, judged by like runs that have a record.
 
-Only a valid record means done; only a lock that a process holds means running.
+A run is done if it has a valid record, and running if a process holds the lock of its folder; nothing else counts.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,8 +19,9 @@ from read_repro.sweep.wanted import differences
 from read_repro.units import SECONDS_PER_HOUR
 
 STATES = ("done", "running", "failed", "missing")
+TO_START = ("failed", "missing")  # the states of runs that a sweep would start
 ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
-SHOWN = 160  # letters of a cause
+SHOWN = 160  # so many characters of what ended a run are shown; the whole of it is in the run's folder
 
 
 def record_of(job: Job) -> Record | PlannedRecord | None:
@@ -57,7 +58,7 @@ def state(job: Job) -> str:
 
 
 def unfinished(folder: Path | None) -> str:
-    """What a run's folder without a valid record says; a run that a signal ended is missing, not failed."""
+    """The state of a run without a valid record. One that a signal ended counts as missing, not as failed."""
     if folder is None or not folder.exists():
         return "missing"
     return "running" if locked(folder) else "missing" if cause(folder) is None else "failed"
@@ -89,9 +90,9 @@ def cause(folder: Path, *, since_s: float = 0.0) -> str | None:
 
 @dataclass
 class StateLine:
-    """One line of a plan: how many runs are in which state, and what the missing and failed ones will take.
+    """One line of a forecast: how many runs are in which state, and what those that are to be started will take.
 
-    ``unknown`` counts those of which no like run has been made.
+    ``unknown`` counts those of them that resemble no run with a record, so that nobody can say what they take.
     """
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
@@ -102,19 +103,23 @@ class StateLine:
     @property
     def left(self) -> int:
         """Runs that a sweep would start."""
-        return self.counts["failed"] + self.counts["missing"]
+        return sum(self.counts[state] for state in TO_START)
 
     def add(self, state: str, cost: tuple[float, float] | None, *, times: int = 1) -> None:
-        """Count ``times`` runs; those to be started with their hours and kWh, None where nothing is known."""
+        """Count ``times`` runs in a state; those that are to be started add their cost in hours and kWh, if known."""
         self.counts[state] += times
-        if state in ("failed", "missing"):
-            self.unknown += times * (cost is None)
-            self.hours += times * cost[0] if cost else 0.0
-            self.energy_kwh += times * cost[1] if cost else 0.0
+        if state not in TO_START:
+            return
+        if cost is None:
+            self.unknown += times
+        else:
+            hours, energy_kwh = cost
+            self.hours += times * hours
+            self.energy_kwh += times * energy_kwh
 
 
 def mean_costs(results: Path) -> dict[tuple[Any, ...], tuple[float, float]]:
-    """Mean hours and kWh of the training runs there are, by `Job.cost`."""
+    """The mean hours and kWh of the training runs that have a record, by `Job.cost`."""
     found: dict[tuple[Any, ...], list[tuple[float, float]]] = {}
     for _, record in records(results):
         if isinstance(record, Record) and (measured := _measured(record.metrics)) is not None:
@@ -139,7 +144,7 @@ def forecast_lines(
     """Lines by backbone and method, in the order of ``jobs``.
 
     Args:
-        unnamed: by `Job.cost`, runs that will be needed and whose setting is not known yet.
+        unnamed: by `Job.cost`, how many more runs will be needed whose setting the search has yet to find.
     """
     known = mean_costs(results)
     lines: dict[str, StateLine] = {}
@@ -151,7 +156,7 @@ def forecast_lines(
 
 
 def stored(results: Path) -> dict[str, StateLine]:
-    """The same of every run that a results folder holds anything of."""
+    """The same lines, of every run that has a folder among the results; what is left of them is not estimated."""
     lines: dict[str, StateLine] = {}
     for folder in _folders(results / "runs"):
         backbone, _, _, method, _ = folder.relative_to(results / "runs").parts

@@ -16,7 +16,8 @@ from store_factory import run_record
 from read_repro.records.fingerprint import facts
 from read_repro.records.store import write_json
 from read_repro.sweep import wanted
-from read_repro.sweep.jobs import Job, Sweep, expand, resolved
+from read_repro.sweep.configurations import resolved
+from read_repro.sweep.jobs import Job, Sweep, expand
 from read_repro.sweep.launchers import Local
 from read_repro.sweep.runner import run_sweep
 from read_repro.sweep.status import forecast_lines, record_of, state

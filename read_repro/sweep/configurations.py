@@ -1,0 +1,79 @@
+"""The configurations of a sweep's jobs, composed from the files of conf/ as ``train.py`` would compose each.
+
+A sweep has thousands of jobs, and Hydra would compose each from all files. So what many jobs share is composed once,
+and the values that differ between them are changed in the result.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from hydra import compose
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from read_repro.errors import InputError
+from read_repro.sweep.overrides import value
+
+
+@cache
+def composed(overrides: tuple[str, ...]) -> DictConfig:
+    """What Hydra composes, its own part included.
+
+    Raises:
+        InputError: a key, a group or a value that does not exist.
+    """
+    try:
+        return compose("config", list(overrides), return_hydra_config=True)
+    except HydraException as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """The configuration without Hydra's own part, resolved."""
+    nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
+
+
+@cache
+def shared(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configuration that the pairs (key, value) of ``base`` give, and that of the config files alone.
+
+    The task is put in afterwards, because its file fills the node ``task`` and nothing else: so seven tasks take one
+    composition of all other files.
+    """
+    groups = dict(base)
+    rest = tuple(f"{key}={text}" for key, text in base if key != "task")
+    ours = composed(rest)
+    config, files = resolved(ours), _files(ours)
+    if "task" in groups:
+        overridden = (pair for pair in rest if pair.startswith("task."))
+        config = {**config, "task": resolved(composed((f"task={groups['task']}", *overridden)))["task"]}
+        files = {**files, "task": resolved(composed((f"task={groups['task']}",)))["task"]}
+    return config, files
+
+
+def _files(config: DictConfig) -> dict[str, Any]:
+    """The configuration of the same files with nothing overridden, against which ``train.py`` names a run."""
+    choices = config.hydra.runtime.choices
+    chosen = (f"{group}={name}" for group, name in choices.items() if group != "experiment" and "hydra/" not in group)
+    return resolved(composed(tuple(chosen)))
+
+
+def changed(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any]:
+    """A copy of the configuration with some values changed, as Hydra would have changed them.
+
+    Raises:
+        InputError: a key that does not exist.
+    """
+    copy = dict(config)
+    for key, text in varied.items():
+        *path, last = key.split(".")
+        node = copy
+        for part in path:
+            node[part] = dict(node.get(part, {}))
+            node = node[part]
+        if last not in node:
+            raise InputError(f"{key} does not exist: {'.'.join(path)} has {', '.join(node)}")
+        node[last] = value(text)
+    return copy
