@@ -1,8 +1,9 @@
-"""Every byte that a computation holds at its peak, and what for, counted operation by operation on any tensors.
+"""Counts the bytes that a computation holds at its peak, by what they are held for, on any kind of tensors.
 
-A dispatch mode sees each new storage and is told when it dies; the category of a storage is what it turns out to be
-(saved for the backward pass, a gradient, the optimiser's), which often is known only after its birth. Under fake
-tensors nothing is computed and nothing allocated, so that a model of any size is counted in seconds.
+A dispatch mode sees the result of every operation, so it sees each new storage, and is told when the storage is freed.
+What a storage is for (a weight, a gradient, the optimiser's state, an activation kept for the backward pass) often
+becomes known only later, so that its category changes while it lives. Under fake tensors nothing is computed and
+nothing allocated, and a model of any size is counted in seconds.
 """
 
 import weakref
@@ -23,7 +24,7 @@ ALIGNMENT_BYTES = 512  # torch's CUDA allocator rounds every request up to this
 
 @dataclass(eq=False)
 class Holding:
-    """A live storage; ``category`` is refined while it lives."""
+    """A storage that is alive. It is temporary until something shows what it is for."""
 
     size_bytes: int
     category: str = "temporary"
@@ -33,8 +34,8 @@ class Ledger(TorchDispatchMode):
     """Counts what lives while it is open, and remembers what lived at the peak.
 
     Args:
-        model: its parameters and buffers are the weights; they are held already.
-        batch: input tensors, likewise; they count as activations.
+        model: its parameters and buffers are the weights, which are held from the start.
+        batch: the input tensors, which are held from the start, too, and count as activations.
     """
 
     def __init__(self, model: nn.Module, batch: Iterable[Tensor] = ()) -> None:
@@ -69,7 +70,7 @@ class Ledger(TorchDispatchMode):
         return output
 
     def mark(self, tensor: Tensor, category: str) -> None:
-        """Say what a tensor's storage is for; weights stay weights."""
+        """Say what a tensor's storage is for; what is a weight stays one, whatever else it is used for."""
         holding = self._hold(tensor)
         if holding.category != "weights":
             holding.category = category
@@ -94,13 +95,13 @@ class Ledger(TorchDispatchMode):
         self._now_bytes -= self._live.pop(key).size_bytes
 
     def _remember(self) -> None:
-        """Called before anything is freed: between two of these calls memory only grows."""
+        """Keep what lives now if it is the most so far; called before each release, since memory only grows between."""
         if self._now_bytes > self._peak_bytes:
             self._peak_bytes, self._at_peak = self._now_bytes, list(self._live.values())
 
     def _save(self, tensor: Tensor) -> Tensor:
         self.mark(tensor, "activations")
-        return tensor.detach()  # an operation's own output, kept as it is, would be a reference cycle
+        return tensor.detach()  # an operation that kept its own output as it is would never be freed: a cycle
 
     def _mark_gradient(self, parameter: Tensor) -> None:
         assert parameter.grad is not None
@@ -108,10 +109,10 @@ class Ledger(TorchDispatchMode):
 
 
 class CudaLike(TorchFunctionMode):
-    """On the CPU, the operations that CUDA would choose where the two keep different tensors for the backward pass.
+    """Makes the CPU run CUDA's operation wherever the two would keep different tensors for the backward pass.
 
-    CUDA's dropout keeps a mask of one byte an element, the CPU's one of floats; CUDA's fused attention with a bias is
-    the memory-efficient kernel, which keeps one number a row instead of the scores.
+    For dropout CUDA keeps a mask of one byte an element, the CPU one of floats. For fused attention with a bias CUDA
+    takes its memory-efficient kernel, which keeps one number for each row of the scores instead of the scores.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

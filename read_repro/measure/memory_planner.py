@@ -1,8 +1,10 @@
-"""Plans the peak memory of a method on a backbone of any size: our own classes, run on fake tensors, on a CPU.
+"""Plans the peak memory of a method on a backbone of any size, by running our own classes on fake tensors on a CPU.
 
-The model is built on the meta device, turned into fake tensors (which have a shape and no content), and taken through
-two training steps, since the optimiser's state exists only from the first step's end, or through one forward pass
-without gradients. Fused kernels' workspaces, the CUDA context and fragmentation are not modelled.
+The model is built on the meta device and turned into fake tensors, which have a shape and no content. For training it
+is taken through two steps, because the optimiser's state exists only when the first is over; for inference through one
+forward pass without gradients. The workspaces of fused kernels, the CUDA context and fragmentation are not modelled.
+
+    python -m read_repro.measure.memory_planner backbone=t5-base method=read
 """
 
 import argparse
@@ -83,7 +85,7 @@ def build_planned(plan: Plan) -> Method:
 
 
 def materialise(model: nn.Module) -> None:
-    """Turn meta tensors into those of the mode that is open; tied weights stay tied, frozen ones frozen."""
+    """Make a model's meta tensors those of the mode that is open; tied weights stay tied, frozen ones stay frozen."""
     made: dict[int, Tensor] = {}
     for module in model.modules():
         for own in cast(tuple[dict[str, Tensor | None], ...], (module._parameters, module._buffers)):
@@ -106,10 +108,10 @@ def full_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> di
 
 
 def count_training(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
-    """Bytes by category at the peak of two training steps, whatever kind of tensors ``method`` and ``batch`` hold."""
+    """Bytes by category at the peak of two training steps; ``method`` and ``batch`` may hold fake or real tensors."""
     optimizer = method.configure_optimizers()["optimizer"]
     for group in optimizer.param_groups:
-        group["foreach"] = True  # the default on CUDA, but not on the CPU
+        group["foreach"] = True  # what AdamW does on CUDA unless told otherwise, and does not do on the CPU
     method.train()
     with CudaLike(), Ledger(method, batch.values()) as ledger:
         for _ in range(2):
@@ -121,7 +123,7 @@ def count_training(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
 
 
 def count_inference(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
-    """Bytes by category at the peak of one forward pass without gradients, of the merged method."""
+    """Bytes by category at the peak of one forward pass without gradients; the method has been merged before."""
     method.eval()
     with torch.no_grad(), CudaLike(), Ledger(method, batch.values()) as ledger:
         method(batch)

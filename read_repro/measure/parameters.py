@@ -1,4 +1,4 @@
-"""How many parameters a method trains, counted as the paper counts them; and, as a command, its tables' counts.
+"""How many parameters a method trains, counted as the paper counts them; as a command, the counts of its tables.
 
 The paper's percentages are those of a T5 whose lm_head is counted apart from its embedding (247,577,856 parameters for
 T5-base); transformers ties the two (222,903,552). Both percentages are reported; a BERT-like task head, which every
@@ -69,7 +69,7 @@ def build_on_meta(method: str, backbone: str, changes: Mapping[str, Any]) -> Met
 
 @dataclass(frozen=True)
 class ShippedMethod:
-    """One line: a shipped method on a backbone, and the percentage as the paper prints it, if it does."""
+    """A method as shipped, with ``changes``, on a backbone; ``printed`` is the paper's percentage, if it has one."""
 
     method: str
     backbone: str
@@ -79,7 +79,7 @@ class ShippedMethod:
 
 @dataclass(frozen=True)
 class Counted:
-    """A row and what was counted: the number of trained parameters and both percentages."""
+    """What was counted of a method: its trained parameters, and what they are a percentage of in either count."""
 
     row: ShippedMethod
     trainable: int
@@ -89,7 +89,7 @@ class Counted:
 
     @property
     def agrees(self) -> bool:
-        """Whether ours, rounded to the paper's digits, is what the paper prints (or it prints nothing)."""
+        """Whether our percentage, rounded to the paper's digits, is the paper's; True where the paper has none."""
         printed = self.row.printed
         if printed is None:
             return True
@@ -98,7 +98,7 @@ class Counted:
 
 
 def counted(row: ShippedMethod) -> Counted:
-    """Build a row's method and count."""
+    """Build a method without weights and count what it trains."""
     method = build_on_meta(row.method, row.backbone, row.changes)
     sizes = {key.removeprefix("params/"): float(value or 0) for key, value in count(method).items()}
     trainable = int(sizes["trainable"])
@@ -119,7 +119,7 @@ def _note(row: ShippedMethod, method: Method, trainable: int) -> str | None:
 
 
 def table1_methods() -> list[ShippedMethod]:
-    """Table 1's methods on both backbones, as far as they are shipped."""
+    """The methods of Table 1 that are shipped, on both of its backbones."""
     rows = printed_rows("table1")
     printed = {(row["method"], row["backbone"]): row["trainable_params_pct"] for row in rows}
     methods = [method for method in dict.fromkeys(row["method"] for row in rows) if method in names("method")]
@@ -180,7 +180,7 @@ def render(title: str, rows: Iterable[Counted]) -> str:
 
 
 def main() -> None:
-    print("ours %: of the count with lm_head apart, as the paper counts; of tied %: of transformers' count.\n")
+    print("ours %: of a T5 whose lm_head is counted apart, as the paper counts; of tied %: of transformers' count.\n")
     tables = {
         "Table 1: trainable parameters": table1_methods(),
         "Table 2: READ with and without recurrence": table2_methods(),
