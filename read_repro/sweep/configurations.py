@@ -12,12 +12,13 @@ from hydra import compose
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from read_repro.config.composition import explain_composition, resolved
 from read_repro.errors import InputError
 from read_repro.sweep.overrides import value
 
 
 @cache
-def composed(overrides: tuple[str, ...]) -> DictConfig:
+def compose_once(overrides: tuple[str, ...]) -> DictConfig:
     """What Hydra composes, its own part included.
 
     Raises:
@@ -26,13 +27,12 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
     try:
         return compose("config", list(overrides), return_hydra_config=True)
     except HydraException as error:
-        raise InputError(" ".join(str(error).split())) from error
+        raise InputError(explain_composition(error, overrides)) from error
 
 
-def resolved(config: DictConfig) -> dict[str, Any]:
-    """The configuration without Hydra's own part, resolved."""
-    nodes = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(nodes, resolve=True)  # type: ignore[return-value]
+def plain_values(config: DictConfig) -> dict[str, Any]:
+    """The configuration without Hydra's own part, as plain values."""
+    return resolved(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
 
 
 @cache
@@ -44,12 +44,12 @@ def shared(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str,
     """
     groups = dict(base)
     rest = tuple(f"{key}={text}" for key, text in base if key != "task")
-    ours = composed(rest)
-    config, files = resolved(ours), _files(ours)
+    ours = compose_once(rest)
+    config, files = plain_values(ours), _files(ours)
     if "task" in groups:
         overridden = (pair for pair in rest if pair.startswith("task."))
-        config = {**config, "task": resolved(composed((f"task={groups['task']}", *overridden)))["task"]}
-        files = {**files, "task": resolved(composed((f"task={groups['task']}",)))["task"]}
+        config = {**config, "task": plain_values(compose_once((f"task={groups['task']}", *overridden)))["task"]}
+        files = {**files, "task": plain_values(compose_once((f"task={groups['task']}",)))["task"]}
     return config, files
 
 
@@ -57,7 +57,7 @@ def _files(config: DictConfig) -> dict[str, Any]:
     """The configuration of the same files with nothing overridden, against which ``train.py`` names a run."""
     choices = config.hydra.runtime.choices
     chosen = (f"{group}={name}" for group, name in choices.items() if group != "experiment" and "hydra/" not in group)
-    return resolved(composed(tuple(chosen)))
+    return plain_values(compose_once(tuple(chosen)))
 
 
 def changed(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any]:

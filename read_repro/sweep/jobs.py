@@ -16,7 +16,7 @@ from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
 from read_repro.records.standing import competing
 from read_repro.records.store import RESULT
-from read_repro.sweep.configurations import changed, composed, resolved, shared
+from read_repro.sweep.configurations import changed, compose_once, plain_values, shared
 from read_repro.sweep.overrides import Choices, learning_rates, parse, texts
 
 TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
@@ -89,8 +89,8 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
         InputError: an unknown stage, a key or value that cannot be composed, or seeds that leave no search.
     """
     given = parse(arguments)
-    whole = composed(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
-    master = resolved(whole)
+    whole = compose_once(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
+    master = plain_values(whole)
     sweep, results = master["sweep"], Path(master["results_dir"])
     stage = _stage(master["stage"], plan=sweep["plan"])
     given = {key: values for key, values in given.items() if key != "stage" and key.split(".")[0] != "sweep"}
@@ -135,7 +135,7 @@ def _own(method: str, sweep: Mapping[str, Any], given: Choices) -> Choices:
     if sweep["plan"] is not None:
         return {}
     experiment = [f"experiment={given['experiment'][0]}"] if "experiment" in given else []
-    grid = resolved(composed((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
+    grid = plain_values(compose_once((*experiment, f"method={method}")))["grid"] if sweep["grid"] else {}
     rates = {"optim.lr": learning_rates(sweep["lr"], rounds=sweep["rounds"])} if sweep["lr"] is not None else {}
     return {key: texts(values) for key, values in {**rates, **grid, **sweep["by_method"].get(method, {})}.items()}
 

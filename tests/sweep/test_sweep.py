@@ -146,6 +146,7 @@ def test_every_experiment_composes_as_a_single_run(name: str) -> None:
         (("stage=serch",), "search, final, all, grid"),
         (("stage=search", "seed=1"), "seed 0 alone"),
         (("method=full", "method.hidden=1,2"), "method.hidden does not exist"),
+        (("task=cola,mrcp",), "task=mrcp: there is no such choice; did you mean task=mrpc"),
     ],
 )
 def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
