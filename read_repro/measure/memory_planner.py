@@ -14,11 +14,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
 from read_repro.measure.parameters import count
@@ -27,6 +29,8 @@ from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
 from read_repro.records.naming import show
 from read_repro.records.store import SCHEMA, write_json
+from read_repro.store.parts import DTYPES, parts_of
+from read_repro.store.states import specs_of
 from read_repro.units import BYTES_PER_GIB
 
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
@@ -45,6 +49,7 @@ class Plan:
     target_tokens: int = 2  # a label word and the end of sequence
     phase: str = "train"
     attention: str = "eager"
+    states: str = "live"  # or a dtype of the store of frozen states, from which they are read
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +59,8 @@ class Plan:
             raise InputError(f"phase={self.phase}: choose train or infer")
         if self.attention not in ATTENTIONS:
             raise InputError(f"attention={self.attention}: choose eager or sdpa")
+        if self.states not in ("live", *DTYPES):
+            raise InputError(f"states={self.states}: choose live or, from the store, {', '.join(DTYPES)}")
         for key in SIZE_KEYS:
             if not isinstance(value := getattr(self, key), int) or value < 1:
                 raise InputError(f"{key}={value}: a whole number of at least 1 is needed")
@@ -61,7 +68,7 @@ class Plan:
     @property
     def setting(self) -> dict[str, Any]:
         """What differs from the config files and from the paper's batch."""
-        own = {key: getattr(self, key) for key in (*SIZE_KEYS, "attention")}
+        own = {key: getattr(self, key) for key in (*SIZE_KEYS, "attention", "states")}
         return {**self.changes, **{key: value for key, value in own.items() if value != DEFAULTS[key]}}
 
     @property
@@ -107,6 +114,23 @@ def full_batch(*, batch_size: int, source_tokens: int, target_tokens: int) -> di
     return {"input_ids": source, "attention_mask": torch.ones_like(source), "target_ids": targets, "labels": labels}
 
 
+def stored_batch(method: Method, plan: Plan) -> dict[str, Tensor]:
+    """What a full batch carries where frozen states come from the store."""
+    if not method.keep:
+        raise InputError(f"states={plan.states}: method={plan.method} trains through the backbone and reads no states")
+    read = {"self": plan.source_tokens, "cross": plan.source_tokens}
+    tensors = {}
+    for stack, spec in specs_of(method.backbone, plan.states).items():
+        prefixes = len(method.backbone.tree.prefixes) if isinstance(method.backbone, T5Backbone) else 0
+        tokens = prefixes if stack == "decoder" else plan.source_tokens
+        for part in parts_of(method.keep[stack]):
+            for name, (shape, kind) in spec.layout(part, tokens, read.get(part, 0)).items():
+                dtype = torch.bfloat16 if kind is np.uint16 else getattr(torch, np.dtype(kind).name)
+                whole = torch.zeros((shape[0], plan.batch_size, *shape[1:]), dtype=dtype)
+                tensors[f"{stack}/{part}/{name}"] = whole
+    return tensors
+
+
 def count_training(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
     """Bytes by category at the peak of two training steps; ``method`` and ``batch`` may hold fake or real tensors."""
     optimizer = method.configure_optimizers()["optimizer"]
@@ -136,10 +160,14 @@ def planned(plan: Plan) -> dict[str, Any]:
     sizes = count(method)
     if plan.phase == "infer":
         method.merge()
+    if plan.states != "live":
+        method.backbone.release()
     with FakeTensorMode():
         materialise(method)
         batch = full_batch(**{key: getattr(plan, key) for key in SIZE_KEYS})
+        batch |= stored_batch(method, plan) if plan.states != "live" else {}
         parts = (count_training if plan.phase == "train" else count_inference)(method, batch)
+    stored = [] if plan.states == "live" else [f"frozen states from the store in {plan.states}"]
     return {
         "schema": SCHEMA,
         "kind": "planned",
@@ -147,13 +175,13 @@ def planned(plan: Plan) -> dict[str, Any]:
         "method": plan.method,
         "setting": plan.setting,
         "phase": plan.phase,
-        **{key: getattr(plan, key) for key in (*SIZE_KEYS, "attention")},
+        **{key: getattr(plan, key) for key in (*SIZE_KEYS, "attention", "states")},
         "metrics": {
             PEAK_KEYS[plan.phase]: sum(parts.values()) / BYTES_PER_GIB,
             **{f"memory/{name}_gib": size_bytes / BYTES_PER_GIB for name, size_bytes in parts.items()},
             **sizes,
         },
-        "labels": ["planned", "fp32", f"{plan.attention} attention", "AdamW foreach"],
+        "labels": ["planned", "fp32", f"{plan.attention} attention", "AdamW foreach", *stored],
     }
 
 

@@ -76,7 +76,7 @@ class StackSpec:
         )
 
 
-def parts_of(keep: Keep, stack: str) -> tuple[str, ...]:
+def parts_of(keep: Keep) -> tuple[str, ...]:
     """The parts that a side network with this ``keep`` reads of a stack."""
     wanted = {
         "inner": not keep.output_only,

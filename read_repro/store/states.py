@@ -58,7 +58,7 @@ class StateStore:
         prefixes = () if answers is None else answers.prefixes
         self._answers_digest = hashlib.sha256(json.dumps(prefixes).encode()).digest()
         self.name = uuid.uuid4().hex[:12]
-        self.parts = {stack: parts_of(keep, stack) for stack, keep in keeps.items()}
+        self.parts = {stack: parts_of(keep) for stack, keep in keeps.items()}
         self.shelves: dict[tuple[str, str], Shelf] = {}
         for stack, spec in specs.items():
             for part in self.parts[stack]:

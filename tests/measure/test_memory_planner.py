@@ -189,3 +189,14 @@ def test_a_record_says_what_was_planned(tmp_path: Path) -> None:
 def test_a_backbone_without_a_size_is_refused() -> None:
     with pytest.raises(InputError, match="no shape"):
         planned(Plan(backbone="local-t5", method="full"))
+
+
+def test_states_from_the_store_need_no_backbone() -> None:
+    """READ on T5-base keeps the output map and its states: at most a tenth of full-tuning's 9 GiB."""
+    live, stored = (
+        planned(Plan(backbone="t5-small", method="read", states=kind))["metrics"] for kind in ("live", "fp16")
+    )
+    assert stored["memory/weights_gib"] < 0.5 * live["memory/weights_gib"]
+    assert planned(Plan(backbone="t5-base", method="read", states="fp32"))["metrics"]["memory/train_peak_gib"] < 0.9
+    with pytest.raises(InputError, match="trains through the backbone"):
+        planned(Plan(backbone="t5-small", method="lora", states="fp32"))
