@@ -28,7 +28,7 @@ test-slow: setup ## The tests that need a browser, a notebook kernel, an install
 oldest: setup ## The fast tests on the oldest versions that pyproject.toml allows, in .venv-oldest
 	$(PY) scripts/oldest.py
 
-lint: setup ## Formatting, lint and types
+lint: setup ## Formatting, lint, types, and the walls between the rooms
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy

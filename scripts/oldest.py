@@ -13,6 +13,7 @@ import tomllib
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -29,10 +30,14 @@ def oldest(text: str) -> str:
     return f"{requirement.name}=={bounds[0]}" if bounds else text
 
 
+def project() -> dict[str, Any]:
+    """What pyproject.toml says of the project."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
 def requirements() -> list[str]:
     """The dependencies and the development tools, each at its oldest."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [oldest(text) for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+    return [oldest(text) for text in (*project()["dependencies"], *project()["optional-dependencies"]["dev"])]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
