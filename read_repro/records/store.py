@@ -4,6 +4,7 @@ A file is a record if it parses, carries this schema and holds what its type ask
 """
 
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -57,11 +58,31 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make sure that a folder's names are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)
+
+
+def move_up(source: Path, target: Path) -> None:
+    """Put a file in the place of another, or do nothing if it is not there (any more)."""
+    if source.exists():
+        source.replace(target)
+        _sync(target.parent)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename what cannot be used, ``<name>.broken`` or the next of its kind that is free; returns where it went."""
+    names = itertools.chain([f"{path.name}.broken"], (f"{path.name}.broken.{count}" for count in itertools.count(2)))
+    target = next(place for name in names if not os.path.lexists(place := path.with_name(name)))
+    path.rename(target)
+    return target
 
 
 def read_record(path: Path) -> Record | None:
@@ -103,9 +124,10 @@ def _check_digest(content: dict[str, Any], text: str) -> None:
 
 
 def sweep_leftovers(folder: Path) -> None:
-    """Remove temporary files that a killed writer left in a run's folder."""
-    for leftover in folder.glob(f".{RESULT}.*"):
-        leftover.unlink(missing_ok=True)
+    """Remove temporary files that a killed writer left in a folder."""
+    for leftover in folder.glob(".*.json.*"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)
 
 
 def finished(folder: Path, wanted: Facts) -> Record | None:
@@ -118,8 +140,7 @@ def finished(folder: Path, wanted: Facts) -> Record | None:
     try:
         record = read_record(path)
     except ValueError as error:
-        logger.warning("%s; it is set aside as %s.broken, and the run is done again", error, RESULT)
-        path.rename(folder / f"{RESULT}.broken")
+        logger.warning("%s; it is set aside as %s, and the run is done again", error, set_aside(path).name)
         return None
     if record is not None and fingerprint(facts_of(record)) != fingerprint(wanted):
         raise another_run(path, difference(facts_of(record), wanted))

@@ -5,14 +5,16 @@ project's own small reader stands here, because this room must import on a bare 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache, partial
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from read_repro.foreign import NAME
 
 T = TypeVar("T")
+Reader = Callable[[Any, str], Any]
 LARGEST = 1e30  # of a number; sums and squares of such numbers are still finite
 
 
@@ -36,69 +38,86 @@ Name = Annotated[str, is_name]
 MetricName = Annotated[str, is_metric]
 
 
-def typed(value: Any, hint: Any, place: str = "") -> Any:
-    """``value`` as ``hint`` asks for it: objects become dataclasses, lists become tuples.
+def typed(value: Any, kind: type[T]) -> T:
+    """``value``, an object of JSON, as the dataclass ``kind`` asks for it: lists become tuples, objects dataclasses.
 
-    Args:
-        hint: a dataclass, ``Mapping[str, X]``, ``tuple[X, ...]``, ``X | None``, ``Literal``, ``Annotated[X, check]``, a
-            plain type, or Any for whatever JSON holds.
-        place: where the value stands, for the message.
+    Its hints may be dataclasses, ``Mapping[X, Y]``, ``tuple[X, ...]``, ``X | None``, ``Literal``, plain types,
+    ``Annotated[X, check]``, and Any for whatever JSON holds.
 
     Raises:
         ValueError: one line that says which value is wrong and what is wanted there.
     """
+    read: Reader = _reader(cast(Hashable, kind))
+    return read(value, "")
+
+
+@cache
+def _reader(hint: Hashable) -> Reader:
+    """What reads a value as ``hint`` asks for it, told the place where the value stands."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
-        return _plain(value, place)
+        return _plain
     if is_dataclass(hint):
-        return _fields(value, hint, place)  # type: ignore[arg-type]
+        return partial(_fields, cast(type, hint), get_type_hints(hint, include_extras=True))
     if origin is Annotated:
-        return _checked(typed(value, arguments[0], place), arguments[1], place)
+        return partial(_checked, _reader(arguments[0]), arguments[1])
     if origin in (Union, UnionType):  # only ever X | None
-        return None if value is None else typed(value, arguments[0], place)
+        return partial(_optional, _reader(arguments[0]))
     if origin is Literal:
-        _require(value in arguments, value, place, f"one of {', '.join(arguments)}")
-        return value
+        return partial(_one_of, arguments)
     if origin is tuple:
-        _require(isinstance(value, list | tuple), value, place, "a list")
-        return tuple(typed(item, arguments[0], f"{place}[{index}]") for index, item in enumerate(value))
+        return partial(_items, _reader(arguments[0]))
     if origin is Mapping:
-        _require(isinstance(value, Mapping), value, place, "an object")
-        return {
-            typed(key, arguments[0], f"a key of {place}"): typed(item, arguments[1], f"{place}.{key}"[:200])
-            for key, item in value.items()
-        }
-    return _scalar(value, hint, place)
+        return partial(_mapping, _reader(arguments[0]), _reader(arguments[1]))
+    return _number if hint is float else partial(_scalar, cast(type, hint))
 
 
-def _fields(value: Any, kind: type[T], place: str) -> T:
+def _fields(kind: type[Any], hints: Mapping[str, Any], value: Any, place: str) -> Any:
     """An object as the dataclass ``kind``: no key too many, none missing but those with a default."""
     _require(isinstance(value, Mapping), value, place or "the file", "an object")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    if strange := [str(key)[:40] for key in value if key not in known]:
+    if strange := [str(key)[:40] for key in value if key not in hints]:
         raise ValueError(
             f"{place or 'the record'} has keys that are none of a record's: {', '.join(sorted(strange))!a}"
         )
-    needed = [key for key, field in known.items() if field.default is MISSING and field.default_factory is MISSING]
-    if missing := [key for key in needed if key not in value]:
+    known = [field for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+    if missing := [field.name for field in known if field.name not in value]:
         raise ValueError(f"{place or 'the record'} lacks {', '.join(missing)}")
-    hints = get_type_hints(kind, include_extras=True)
-    return kind(**{key: typed(value[key], hints[key], f"{place}.{key}".lstrip(".")) for key in known if key in value})
+    return kind(**{key: _reader(hints[key])(item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
 
 
-def _checked(value: Any, check: Callable[[Any], bool], place: str) -> Any:
-    _require(check(value), value, place, f"a {check.__name__.removeprefix('is_')}")
+def _mapping(key_of: Reader, item_of: Reader, value: Any, place: str) -> dict[str, Any]:
+    _require(isinstance(value, Mapping), value, place, "an object")
+    return {key_of(key, f"a key of {place}"): item_of(item, f"{place}.{key}") for key, item in value.items()}
+
+
+def _items(item_of: Reader, value: Any, place: str) -> tuple[Any, ...]:
+    _require(isinstance(value, list | tuple), value, place, "a list")
+    return tuple(item_of(item, f"{place}[{index}]") for index, item in enumerate(value))
+
+
+def _checked(read: Reader, check: Callable[[Any], bool], value: Any, place: str) -> Any:
+    found = read(value, place)
+    _require(check(found), value, place, f"a {check.__name__.removeprefix('is_')}")
+    return found
+
+
+def _optional(read: Reader, value: Any, place: str) -> Any:
+    return None if value is None else read(value, place)
+
+
+def _one_of(allowed: tuple[str, ...], value: Any, place: str) -> Any:
+    _require(value in allowed, value, place, f"one of {', '.join(allowed)}")
     return value
 
 
-def _scalar(value: Any, hint: Any, place: str) -> Any:
-    if hint is float:
-        _require(type(value) in (int, float) and _finite(value), value, place, "a finite number")
-        return value
-    if hint is int:
-        _require(type(value) is int and _finite(value), value, place, "a whole number")
-        return value
-    _require(isinstance(value, hint), value, place, {str: "a text", bool: "true or false", NoneType: "null"}[hint])
+def _number(value: Any, place: str) -> float:
+    _require(type(value) in (int, float) and _finite(value), value, place, "a finite number")
+    return value
+
+
+def _scalar(kind: type[Any], value: Any, place: str) -> Any:
+    names = {int: "a whole number", str: "a text", bool: "true or false"}
+    _require(type(value) is kind and (kind is not int or _finite(value)), value, place, names[kind])
     return value
 
 
@@ -109,7 +128,8 @@ def _finite(value: int | float) -> bool:
 def _plain(value: Any, place: str) -> Any:
     """Whatever JSON holds, as long as its numbers are finite and its keys are texts."""
     if isinstance(value, Mapping):
-        return {typed(key, Text, f"a key of {place}"): _plain(item, place) for key, item in value.items()}
+        key_of = _reader(Text)
+        return {key_of(key, f"a key of {place}"): _plain(item, place) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, place) for item in value]
     if type(value) in (int, float):
@@ -120,4 +140,4 @@ def _plain(value: Any, place: str) -> Any:
 def _require(condition: bool, value: Any, place: str, wanted: str) -> None:
     if not condition:
         shown = ascii(value)
-        raise ValueError(f"{ascii(place)[1:-1]} is {shown[:60]}{'...' if len(shown) > 60 else ''}, not {wanted}")
+        raise ValueError(f"{ascii(place)[1:-1][:200]} is {shown[:60]}{'...' if len(shown) > 60 else ''}, not {wanted}")

@@ -5,6 +5,7 @@ A run is done if it has a valid record, and running if a process holds the lock 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -44,10 +45,20 @@ def _strange(record: Record | PlannedRecord | None, job: Job) -> list[str]:
 
 
 def _found(job: Job) -> Record | PlannedRecord | None:
+    """What can be read in a job's place; a file is read once, as long as it stays the same."""
     try:
-        return read_record(job.record) if job.trains else read_as(PlannedRecord, job.record)
-    except ValueError:
+        status = job.record.stat()
+        return _read(Record if job.trains else PlannedRecord, job.record, (status.st_ino, status.st_mtime_ns))
+    except (OSError, ValueError):
         return None
+
+
+@cache
+def _read(
+    kind: type[Record] | type[PlannedRecord], path: Path, written: tuple[int, int]
+) -> Record | PlannedRecord | None:
+    """The record that a path holds since a moment."""
+    return read_as(kind, path)
 
 
 def state(job: Job) -> str:

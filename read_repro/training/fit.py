@@ -19,20 +19,24 @@ from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
 from read_repro.methods.base import Method
 from read_repro.records.record import DataInfo, Hardware
 from read_repro.training import frozen_states
+from read_repro.training.attempt import JOURNAL
 from read_repro.training.callbacks import BestWeights, History, Latency
 from read_repro.training.parts import Parts
 from read_repro.training.provenance import commit
 from read_repro.training.weights import load_trainable
 
-JOURNAL = "journal.jsonl"
 
+def train_and_test(parts: Parts, config: RunConfig, folder: Path, attempt: Path, hardware: Hardware) -> dict[str, Any]:
+    """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part.
 
-def train_and_test(parts: Parts, config: RunConfig, folder: Path, hardware: Hardware) -> dict[str, Any]:
-    """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part."""
+    Args:
+        folder: the run's, where its logger writes.
+        attempt: where its weights and its journal lie until all is done.
+    """
     method, data = parts.method, parts.data
-    earlier_kwh, earlier_labels = earlier_tries(folder / JOURNAL)
-    energy: EnergyCallback = config.energy.build(journal_path=folder / JOURNAL)
-    history, best, latency = History(energy), BestWeights(folder), Latency()
+    earlier_kwh, earlier_labels = earlier_tries(attempt / JOURNAL)
+    energy: EnergyCallback = config.energy.build(journal_path=attempt / JOURNAL)
+    history, best, latency = History(energy), BestWeights(attempt), Latency()
     logger = config.logger.build()(folder)
     trainer: pl.Trainer = config.trainer.build()(folder, logger, [energy, best, history, latency])
     device = trainer.strategy.root_device

@@ -17,9 +17,10 @@ from read_repro.measure.parameters import count
 from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
-from read_repro.records.store import RESULT, finished, sweep_leftovers, write_record
+from read_repro.records.store import RESULT, finished
+from read_repro.training.attempt import begin_try, complete_last_try, end_try
 from read_repro.training.checks import Inputs, unwritable
-from read_repro.training.fit import JOURNAL, train_and_test
+from read_repro.training.fit import train_and_test
 from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, hardware_of, package_versions
 from read_repro.training.trainer import lightnings_settings
@@ -51,6 +52,7 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
     if config.dry_run:
         return dry_run(config, inputs.folder, parts, wanted)
     with held(inputs.folder):
+        complete_last_try(inputs.folder)
         if (record := done_before(config, inputs.folder, wanted)) is not None:
             return record
         known = {"run": run_name(**identity), **identity, "weights": weights, "method_version": version}
@@ -95,13 +97,14 @@ def done_before(config: RunConfig, folder: Path, wanted: Facts) -> Record | None
 
 
 def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder: Path, hardware: Hardware) -> Record:
-    """Train and test, and write the record; ``known`` is what can be said of it beforehand."""
-    sweep_leftovers(folder)
-    for replaced in (RESULT, JOURNAL) if config.force else (RESULT,):
-        (folder / replaced).unlink(missing_ok=True)
+    """Train and test, and write the record; ``known`` is what can be said of it beforehand.
+
+    An old record, its weights and its journal stay until the new ones are whole.
+    """
     try:
+        attempt = begin_try(folder)
         with lightnings_settings():
-            measured = train_and_test(parts, config, folder, hardware)
+            measured = train_and_test(parts, config, folder, attempt, hardware)
         record = Record(
             **known,
             hardware=hardware,
@@ -110,7 +113,7 @@ def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder
             commit=commit(),
             **measured,
         )
-        write_record(folder / RESULT, record)
+        end_try(attempt, record)
     except BaseException:
         (folder / "error.txt").write_text(traceback.format_exc())
         raise

@@ -112,6 +112,28 @@ def test_a_finished_run_is_not_run_again_unless_forced(glue: Path, tmp_path: Pat
     assert (folder / "result.json").stat().st_mtime_ns != written
 
 
+def test_a_forced_run_that_is_ended_loses_nothing_of_the_one_before(
+    glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, folder = do(glue, tmp_path, "read", "trainer.max_epochs=1")
+    held = {path: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    assert {path.name for path in held} == {"result.json", "best.safetensors", "journal.jsonl"}
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pytorch_lightning.Trainer.test", killed)
+    with pytest.raises(KeyboardInterrupt):
+        do(glue, tmp_path, "read", "trainer.max_epochs=1", "force=true")
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in held} == held
+    assert do(glue, tmp_path, "read", "trainer.max_epochs=1")[0] == old
+    new, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1", "force=true")
+    assert new.metrics["energy/cpu_estimate_kwh_earlier_tries"] is not None  # of the try that was ended
+    assert all(path.read_bytes() != content for path, content in held.items() if path.name != "best.safetensors")
+    assert not (folder / "try").exists()
+
+
 def test_a_record_of_other_data_is_named_and_refused(glue: Path, tmp_path: Path) -> None:
     do(glue, tmp_path, "read", "trainer.max_epochs=1")
     with (glue / "cola" / "train.jsonl").open("a") as file:
