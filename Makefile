@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow oldest lint format tables claims status bench
+.PHONY: help setup demo test test-slow oldest lint format tables claims status bench clean-cache
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,3 +49,6 @@ status: setup ## What a results folder holds: done, running, failed
 
 bench: setup ## Each method's step over a frozen forward pass, live and from stored states, beside its law
 	$(PY) scripts/bench.py
+
+clean-cache: setup ## List and remove the store of frozen states (cache=disk)
+	$(PY) -m read_repro.store --clean

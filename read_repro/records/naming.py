@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from read_repro.foreign import plain_name
-from read_repro.records.fingerprint import scientific
+from read_repro.records.fingerprint import THEN, scientific
 
 # Keys that a name shows without their section. The list is closed: a key added later shows its section, so that no name
 # that there is changes its meaning, and no two keys share one.
@@ -19,6 +19,7 @@ SHORT = {
         "trainer.precision", "energy.cpu_p0_kw", "energy.p0_kw",
     )
 }  # fmt: skip
+CACHE = "cache.place"
 LONGEST = 200  # bytes of a folder's name; file systems allow 255
 
 
@@ -40,8 +41,13 @@ def full(name: str) -> str:
 
 
 def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, Any]:
-    """The scientific values of ``config`` that differ from the config files, by their short names."""
+    """The scientific values of ``config`` that differ from the config files, by their short names.
+
+    Where frozen states come from is named too, although it is a choice of file: time and energy turn on it.
+    """
     ours, theirs = scientific(config), scientific(files)
+    if CACHE in theirs:
+        theirs[CACHE] = THEN[CACHE]
     differs = {key for key, value in ours.items() if key not in theirs or theirs[key] != value} - {"seed"}
     return {short(key): ours[key] for key in sorted(differs, key=short)}
 

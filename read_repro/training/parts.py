@@ -17,6 +17,7 @@ from read_repro.data.batches import answer_ids
 from read_repro.data.datamodule import GlueData
 from read_repro.data.splits import split
 from read_repro.data.tasks import Row, Task
+from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
 from read_repro.training.checks import Inputs
 
@@ -58,6 +59,11 @@ def build(config: RunConfig, inputs: Inputs) -> Parts:
         optimisation=optimisation_of(config, batches.steps_per_epoch),
         seed=config.seed,
     )
+    if config.cache.place != "none" and not method.keep:
+        raise InputError(
+            f"cache={config.cache.place}: this method trains through the backbone and reads no frozen states; choose "
+            "method=read, head or lst, or cache=none"
+        )
     return Parts(task, checkpoint, tokenizer, batches, method)
 
 

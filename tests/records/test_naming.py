@@ -33,6 +33,14 @@ def test_a_setting_is_what_differs_from_the_files_but_for_places_and_tools() -> 
     assert setting(ours, files) == {"lr": 1e-4}
 
 
+def test_where_frozen_states_come_from_is_named_although_a_file_says_it() -> None:
+    files = {"cache": {"place": "disk", "dtype": "fp32", "path": None}}
+    assert setting({"cache": {"place": "disk", "dtype": "fp16", "path": "/tmp"}}, files) == {
+        "cache.dtype": "fp16", "cache.place": "disk"
+    }  # fmt: skip
+    assert setting({"cache": {"place": "none"}}, {"cache": {"place": "none"}}) == {}
+
+
 def test_an_energy_that_is_computed_otherwise_is_named() -> None:
     files = {"energy": {"p0_kw": 0.25, "interval_s": 60}}
     assert setting({"energy": {"p0_kw": 0.3, "interval_s": 1}}, files) == {"p0_kw": 0.3}
