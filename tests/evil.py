@@ -38,8 +38,8 @@ class Place:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """What Hydra would take for a call of ``os.system``."""
-        return {"_target_": "os.system", "command": f"touch {self.canary}"}
+        """A call that Hydra makes: ``os.system`` it refuses by itself, but not this."""
+        return {"_target_": "pathlib.Path.touch", "self": {"_target_": "pathlib.Path", "_args_": [str(self.canary)]}}
 
     def record(self) -> dict[str, Any]:
         return json.loads(self.result.read_text())
@@ -229,6 +229,15 @@ def random_backbone(**changes: Any) -> Callable[[Place], Any]:
     return both(change("config.backbone", values), change("weights", "random"))
 
 
+def spawning(place: Place) -> dict[str, Any]:
+    """A call of our own function that starts Python."""
+    return {
+        "_target_": "read_repro.sweep.launchers.spawn",
+        "command": ["-c", f"open({str(place.canary)!r}, 'w')"],
+        "log": {"_target_": "pathlib.Path", "_args_": ["/dev/null"]},
+    }
+
+
 def pipe_for_data(place: Place) -> None:
     folder = place.canary.parent / "data" / "cola"
     folder.mkdir(parents=True)
@@ -243,11 +252,7 @@ RECORDS: dict[str, Callable[[Place], Any]] = {
     "a target in a list": change("config.backbone.shape", lambda p: {"x": [p.payload]}),
     "a target in a list of lists": change("config.task.columns", lambda p: [[[p.payload]]]),
     "a target in a dict of dicts": change("config.method.hidden", lambda p: {"a": {"b": p.payload}}),
-    "our own spawn as a target": change(
-        "config.backbone.shape",
-        lambda p: {"x": [{"_target_": "read_repro.sweep.launchers.spawn", "command": ["touch", str(p.canary)],
-                          "log": {"_target_": "pathlib.Path", "_args_": ["/dev/null"]}}]},
-    ),
+    "our own spawn as a target": change("config.backbone.shape", lambda p: {"x": [spawning(p)]}),
     "a target in place of the task": change("config.task", lambda p: p.payload),
     "a target in place of the task's class": change("config.task._target_", "os.system"),
     "a target in place of the backbone's class": change("config.backbone._target_", "subprocess.run"),
