@@ -162,6 +162,15 @@ def read_section(section: type[S], values: Mapping[str, Any]) -> S:
     return _checked(section, values, prefix=f"{section.__name__.lower()}.")
 
 
+def read_part(group: str, values: Mapping[str, Any]) -> Part:
+    """One part of the configuration, checked by itself against the keywords of what its ``_target_`` names.
+
+    Raises:
+        InputError: a target that no file of the group names, or a keyword that it does not take.
+    """
+    return _checked(_part(group, _known(group, values)), values, prefix=f"{group}.")
+
+
 def _checked(model: type[S], values: Mapping[str, Any], *, prefix: str = "") -> S:
     try:
         return model.model_validate_json(json.dumps(values))  # JSON's list will do for a tuple, as YAML's does

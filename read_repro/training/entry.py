@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from read_repro.config.composition import explain_composition, resolved
 from read_repro.config.files import CONF
@@ -42,7 +43,7 @@ def main() -> None:
 
     try:
         job()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         if started:  # then it is not about the command line
             raise
         refused.append(error)

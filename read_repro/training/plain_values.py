@@ -4,24 +4,20 @@ A record, a task file or a backbone's file may have been made by anyone. The cla
 ``conf/`` alone; from elsewhere come only names and values, each checked against the class's own signature.
 """
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
-from inspect import Parameter, signature
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.config.files import CONF, names, settings
+from read_repro.config.schema import Part, read_part
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
 from read_repro.foreign import DIRECTIVES, entries, plain_name, shown
 
-STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 SLOW_PATTERN = re.compile(r"\)[*+{]|([*+{][^*+{]*){5}")  # a repeated group, or five repeats: matching may take for ever
 
 
@@ -31,7 +27,7 @@ def task_of(values: Any) -> Task:
     Raises:
         InputError: another class is asked for, a value is of another type than the field, or a name is no name.
     """
-    task = Task(**keywords_of(Task, values, "task"))
+    task = _part("task", "read_repro.data.tasks.Task", values).build()
     plain_name(task.name, "task.name")
     return task
 
@@ -42,26 +38,24 @@ def checkpoint_of(values: Any) -> Checkpoint:
     Raises:
         InputError: as ``task_of``.
     """
-    checkpoint = Checkpoint(**keywords_of(Checkpoint, values, "backbone"))
+    checkpoint = _part("backbone", "read_repro.backbones.checkpoint.Checkpoint", values).build()
     plain_name(checkpoint.name, "backbone.name")
     return checkpoint
 
 
-def method_of(name: Any, values: Any) -> dict[str, Any]:
-    """A method's node as in ``conf/method/<name>.yaml``, with its keywords from plain values, such as a record's.
+def method_of(name: Any, values: Any) -> Part:
+    """A method of ``conf/method/<name>.yaml``, with its keywords from plain values, such as a record's.
 
     Raises:
         InputError: there is no such method, another class is asked for, or a keyword or its type does not exist.
     """
     if name not in names("method"):
         raise InputError(f"the method {shown(name)} is none of ours: {', '.join(names('method'))}")
-    target = settings("method", name)["method"]["_target_"]
-    module, _, kind = target.rpartition(".")
-    keywords = keywords_of(getattr(import_module(module), kind), values, "method")
-    for place, _, value in entries(keywords, "method"):
+    part = _part("method", settings("method", name)["method"]["_target_"], values)
+    for place, _, value in entries(part.plain(), "method"):
         if isinstance(value, str) and SLOW_PATTERN.search(value):
             raise InputError(f"{place}={shown(value)}: a pattern with a repeated group or many repeats is not run")
-    return {"_target_": target, **keywords}
+    return part
 
 
 def seed_of(value: Any) -> int:
@@ -75,29 +69,14 @@ def seed_of(value: Any) -> int:
     return value
 
 
-def keywords_of(kind: Callable[..., Any], values: Any, group: str) -> dict[str, Any]:
-    """The keywords of a class from plain values: all of them known, none missing, each of its annotated type."""
+def _part(group: str, target: str, values: Any) -> Part:
+    """The values as a part of the configuration that builds ``target``, whatever they themselves want to build."""
     if not isinstance(values, Mapping):
         raise InputError(f"{group}={shown(values)}: names and values are needed")
-    if str(values.get("_target_", kind.__name__)).rpartition(".")[2] != kind.__name__:
-        raise InputError(f"{group}._target_={shown(values['_target_'])}: this is always our own {kind.__name__}")
-    given = {key: value for key, value in values.items() if key != "_target_"}
-    allowed = {key: p for key, p in signature(kind).parameters.items() if p.kind is Parameter.KEYWORD_ONLY}
-    if unknown := [key for key in given if key not in allowed]:
-        raise InputError(f"{group}.{unknown[0]} does not exist: {kind.__name__} has {', '.join(allowed) or 'none'}")
-    if missing := [key for key, p in allowed.items() if p.default is Parameter.empty and key not in given]:
-        raise InputError(f"{group}.{missing[0]} is missing: {kind.__name__} needs it")
-    types = get_type_hints(kind.__init__ if isinstance(kind, type) else kind)  # type: ignore[misc]
-    return {key: _typed(types[key], value, f"{group}.{key}") for key, value in given.items()}
-
-
-def _typed(kind: Any, value: Any, place: str) -> Any:
-    try:
-        return TypeAdapter(kind, config=STRICT).validate_json(json.dumps(value))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f".{part}" for part in first["loc"] if part != "[key]")
-        raise InputError(f"{place}{where}={shown(first['input'])}: {first['msg']}") from error
+    asked, ours = str(values.get("_target_", target)).rpartition(".")[2], target.rpartition(".")[2]
+    if asked != ours:
+        raise InputError(f"{group}._target_={shown(values['_target_'])}: this is always our own {ours}")
+    return read_part(group, {**values, "_target_": target, "_partial_": False})
 
 
 @cache

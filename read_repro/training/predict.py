@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from read_repro.config.files import construct_shipped
 from read_repro.config.schema import Data, read_section
 from read_repro.data.batches import collate, encode
 from read_repro.data.datamodule import load_splits
@@ -102,7 +101,7 @@ def _load(folder: Path) -> Predictor:
     tokenizer = checkpoint.tokenizer(lambda: training_text(task, _train_rows(task, data), data.targets))
     build = partial(
         build_method,
-        partial(construct_shipped, method_of(record.method, config["method"])),
+        method_of(record.method, config["method"]).build,
         task=task,
         checkpoint=checkpoint,
         tokenizer=tokenizer,
