@@ -33,7 +33,7 @@ from torch.func import functional_call, jvp
 from transformers import BertModel, T5Config, T5Model
 from transformers.models.t5.modeling_t5 import T5LayerNorm
 
-Inputs = tuple[Tensor, ...]  # what a stack's layers read: (B, T, D), and in a decoder the encoder's output (B, S, D)
+StackInputs = tuple[Tensor, ...]  # what the layers read: (B, T, D), and in a decoder the encoder's output (B, S, D)
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Stack:
     """The layers of a stack in order, and the inputs that its frozen pass starts from."""
 
     layers: tuple[PerturbedLayer, ...]
-    inputs: Inputs
+    inputs: StackInputs
 
-    def corrections(self, changes: Inputs, *, scale: float) -> list[Tensor]:
+    def corrections(self, changes: StackInputs, *, scale: float) -> list[Tensor]:
         """Definition 2.1: phi'_i - phi_i, layer by layer, when the copy's inputs differ by ``changes``."""
         frozen, *source = self.inputs
         tuned, *tuned_source = (value + change for value, change in zip(self.inputs, changes, strict=True))
@@ -78,7 +78,7 @@ class Stack:
             found.append(tuned - frozen)
         return found
 
-    def first_order(self, changes: Inputs, *, scale: float) -> list[Tensor]:
+    def first_order(self, changes: StackInputs, *, scale: float) -> list[Tensor]:
         """The recursion for h_1..h_N, its Jacobians applied exactly (forward mode), never built."""
         state, *source = self.inputs
         h, *h_source = changes

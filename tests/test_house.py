@@ -8,7 +8,7 @@ from statistics import quantiles
 
 import pytest
 import yaml
-from house import code_lines
+from house import code_lines, names_defined_twice, sources
 from places import ROOT
 
 PACKAGE = ROOT / "read_repro"
@@ -55,6 +55,10 @@ def outer(
     text"""
 '''
     assert code_lines(text) == {"outer:2": 4, "inner:10": 1}
+
+
+def test_a_public_name_has_one_meaning_in_the_whole_house() -> None:
+    assert list(names_defined_twice(sources(None))) == []
 
 
 def file_map() -> dict[str, set[str]]:

@@ -111,7 +111,7 @@ class Checkpoint:
             raise InputError(f"{self.hub} cannot be had from the hub ({error}): {WAYS_OUT}") from error
 
     def _check_config(self, folder: Path) -> None:
-        config = read_config(folder)
+        config = checkpoint_config(folder)
         if config.get("model_type") != self.architecture:
             raise InputError(
                 f"{folder} holds a model of type {shown(config.get('model_type'))}, but backbone={self.name} is a "
@@ -150,7 +150,7 @@ class Checkpoint:
             highest = max(tokenizer.get_vocab().values())
         except Exception as error:  # its parsers raise Exception itself
             raise InputError(f"the tokenizer in {folder} cannot be read ({reason(error)})") from error
-        if highest >= (embeddings := read_config(folder).get("vocab_size", 0)):
+        if highest >= (embeddings := checkpoint_config(folder).get("vocab_size", 0)):
             raise InputError(
                 f"the tokenizer in {folder} has token ids up to {highest}, its weights only {embeddings} embeddings: "
                 "it belongs to another checkpoint"
@@ -169,7 +169,7 @@ class Checkpoint:
             raise InputError(f"{settings} names code to run (auto_map): only transformers' own tokenizers are used")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def checkpoint_config(folder: Path) -> dict[str, Any]:
     """A checkpoint's ``config.json``.
 
     Raises:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import BertConfig, BertModel, PreTrainedConfig, T5Config, T5ForConditionalGeneration
 
-from read_repro.backbones.checkpoint import Checkpoint, read_config, weight_files
+from read_repro.backbones.checkpoint import Checkpoint, checkpoint_config, weight_files
 from read_repro.errors import InputError
 from read_repro.foreign import reason, shown
 
@@ -100,7 +100,7 @@ def config_of(checkpoint: Checkpoint, folder: Path | None) -> Any:
     if folder is None:
         values = {**checkpoint.shape, **({"decoder_start_token_id": 0} if checkpoint.text_to_text else {})}
     else:
-        values = {key: value for key, value in read_config(folder).items() if key in known and value is not None}
+        values = {key: value for key, value in checkpoint_config(folder).items() if key in known and value is not None}
     for key, value in values.items():
         if key not in known or not isinstance(value, int | float | str):
             raise InputError(f"backbone={checkpoint.name}: {shown(key)}={shown(value)} is no size of a {kind.__name__}")

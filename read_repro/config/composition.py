@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from read_repro.config.files import CONF, names
-from read_repro.config.refusals import nearest, show, unknown_key
+from read_repro.config.refusals import as_given, nearest, unknown_key
 from read_repro.config.schema import RunConfig, read_config
 from read_repro.errors import InputError
 
@@ -63,13 +63,13 @@ def explain_composition(error: Exception, arguments: Sequence[str]) -> str:
     if found := AT_KEY.search(text):
         return f"{found[2]}: {found[1][0].lower()}{found[1][1:]}"
     unread = getattr(error, "override", None)  # of a parser's error; its text does not always repeat it
-    return (f"{show(unread)} cannot be read: " if unread else "") + text.partition(" See https")[0]
+    return (f"{as_given(unread)} cannot be read: " if unread else "") + text.partition(" See https")[0]
 
 
 def _no_choice(group: str, given: str) -> str:
     there = names(group)
     near = "".join(f"did you mean {group}={name}? " for name in nearest(given, there))
-    return f"{group}={show(given)}: there is no such choice; {near}choose one of {', '.join(there)}"
+    return f"{group}={as_given(given)}: there is no such choice; {near}choose one of {', '.join(there)}"
 
 
 def _keys(arguments: Sequence[str]) -> list[str]:

@@ -49,14 +49,14 @@ def explain(error: "ValidationError", schema: Mapping[str, Any], given: Mapping[
     allowed = _described(_at(schema, first["loc"]), schema)
     if first["type"] == "missing":
         return f"{key} is missing: {allowed} is needed"
-    return f"{key}={show(first['input'])}: {allowed} is needed"
+    return f"{key}={as_given(first['input'])}: {allowed} is needed"
 
 
 def unknown_key(key: str, value: Any, known: Collection[str]) -> str:
     """One line on a key that does not exist, with the real keys that its writer may have meant."""
-    meant = " or ".join(f"{name}={show(value)}" for name in nearest(key, known))
+    meant = " or ".join(f"{name}={as_given(value)}" for name in nearest(key, known))
     ending = f"did you mean {meant}?" if meant else "--cfg job prints those there are"
-    return f"{key}={show(value)}: there is no such key; {ending}"
+    return f"{key}={as_given(value)}: there is no such key; {ending}"
 
 
 def nearest(key: str, known: Collection[str]) -> list[str]:
@@ -73,7 +73,7 @@ def _last(key: str) -> str:
     return key.rpartition(".")[2]
 
 
-def show(value: Any) -> str:
+def as_given(value: Any) -> str:
     """A value as a command line has it, cut where it is long."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."

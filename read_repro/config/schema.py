@@ -14,16 +14,16 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from read_repro.config.files import construct_shipped, names, settings
-from read_repro.config.refusals import explain, show
+from read_repro.config.refusals import as_given, explain
 from read_repro.config.signatures import keywords
 from read_repro.errors import InputError
+from read_repro.units import SECONDS_PER_DAY
 
 Source = Literal["hub", "local", "synthetic"]
 Targets = Literal["words", "digits"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
-Text = Annotated[str, Field(min_length=1)]
-DAY_S = 86_400
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
@@ -47,11 +47,11 @@ class Part(Section):
         return construct_shipped(self.plain(), *args, **more)
 
 
-class Data(Section):
+class DataSection(Section):
     """``conf/data``."""
 
     source: Source
-    path: Text | None
+    path: NonEmpty | None
     targets: Targets
     batch_size: Count
     eval_batch_size: Count
@@ -65,7 +65,7 @@ class Data(Section):
         return self
 
 
-class Optim(Section):
+class OptimSection(Section):
     """``conf/optim``."""
 
     lr: Positive
@@ -73,7 +73,7 @@ class Optim(Section):
     warmup: float = Field(ge=0, lt=1, description="a share of the steps from 0 to below 1")
 
 
-class Trainer(Part):
+class TrainerSection(Part):
     """``conf/trainer``."""
 
     max_epochs: Count
@@ -87,25 +87,25 @@ class Trainer(Part):
     progress_bar: bool
 
 
-class Energy(Part):
+class EnergySection(Part):
     """``conf/energy``."""
 
-    interval_s: float = Field(gt=0, le=DAY_S)
+    interval_s: float = Field(gt=0, le=SECONDS_PER_DAY)
     p0_kw: Positive
     cpu_p0_kw: Positive
     carbon_g_per_kwh: Positive | None
 
 
-class Cache(Section):
+class CacheSection(Section):
     """``conf/cache``."""
 
     place: Literal["none", "ram", "disk"]
-    path: Text | None
+    path: NonEmpty | None
     budget_gb: Positive | None
     dtype: Literal["fp32", "fp16", "bf16", "int8"]
 
 
-class Sweep(Section):
+class SweepSection(Section):
     """What an experiment's sweep reads and its single runs carry along: ``conf/hydra/sweeper/read_repro.yaml``."""
 
     plan: Literal["train", "infer"] | None
@@ -121,20 +121,20 @@ class RunConfig(Section):
 
     task: Part
     backbone: Part
-    data: Data
-    optim: Optim
-    trainer: Trainer
-    energy: Energy
-    cache: Cache
+    data: DataSection
+    optim: OptimSection
+    trainer: TrainerSection
+    energy: EnergySection
+    cache: CacheSection
     logger: Part
     method: Part
     grid: dict[str, list[Any]]
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
-    results_dir: Text
+    results_dir: NonEmpty
     force: bool
     dry_run: bool
     stage: Literal["search", "final", "all", "grid"] = "all"
-    sweep: Sweep | None = None
+    sweep: SweepSection | None = None
 
 
 S = TypeVar("S", bound=Section)
@@ -159,7 +159,7 @@ def read_config(config: Mapping[str, Any]) -> RunConfig:
 
 def read_section(section: type[S], values: Mapping[str, Any]) -> S:
     """One section of the configuration, checked by itself; a mistake in it is told by its full key."""
-    return _checked(section, values, prefix=f"{section.__name__.lower()}.")
+    return _checked(section, values, prefix=f"{section.__name__.removesuffix('Section').lower()}.")
 
 
 def read_part(group: str, values: Mapping[str, Any]) -> Part:
@@ -198,5 +198,5 @@ def _known(group: str, node: Any) -> str:
     contents = (settings(group, name) for name in names(group))
     known = {content.get(group, content)["_target_"] for content in contents}  # a method's file spans several groups
     if not isinstance(target, str) or target not in known:
-        raise InputError(f"{group}._target_={show(target)}: only what a file of conf/{group} names can be built")
+        raise InputError(f"{group}._target_={as_given(target)}: only what a file of conf/{group} names can be built")
     return target

@@ -11,7 +11,7 @@ from read_repro.tables.load import Store
 from read_repro.tables.missing import few_readings
 
 DATA = {"hub": "GLUE", "local": "local GLUE", "synthetic": "synthetic tasks"}
-BACKBONES = {"minilm": "MiniLM"}
+BACKBONE_TITLES = {"minilm": "MiniLM"}
 SMALL_KWH = 0.1  # energies below it are shown in Wh
 FIGURE_1 = (
     "Bars over the line at 1.0 took more energy than full-tuning. The epochs that each method was trained stand under "
@@ -153,7 +153,7 @@ def _below(low: float, low_error: float | None, high: float, high_error: float |
 
 def block_words(block: Block) -> str:
     """`MiniLM on local GLUE, 1,000 training examples, CPU`."""
-    backbone = BACKBONES.get(block.backbone, block.backbone.replace("t5-", "T5-").replace("3b", "3B"))
+    backbone = BACKBONE_TITLES.get(block.backbone, block.backbone.replace("t5-", "T5-").replace("3b", "3B"))
     data = DATA.get(block.data, block.data)
     if block.train_limit is not None:
         amount = f"{block.train_limit:,} training examples"

@@ -9,7 +9,7 @@ from read_repro.tables.aggregate import Stat
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
 from read_repro.tables.load import Store
 
-SIZES = tuple(backbone.replace("t5-", "T5-").replace("3b", "3B") for backbone in BACKBONES)
+SIZE_TICKS = tuple(backbone.replace("t5-", "T5-").replace("3b", "3B") for backbone in BACKBONES)
 Memory = Mapping[tuple[str, str], Stat]  # by backbone and method
 
 
@@ -47,8 +47,8 @@ def figure_6(store: Store) -> Drawing:
 
 def _by_size(title: str, y: str, series: Sequence[Series], scale: str, note: str = "") -> Panel:
     kept = [one for one in series if one.points]
-    notes = "; ".join(filter(None, (note, close_at_ticks(kept, scale, SIZES))))
-    return Panel(title, "", y, beside_ticks(kept), SIZES, y_scale=scale, note=notes)
+    notes = "; ".join(filter(None, (note, close_at_ticks(kept, scale, SIZE_TICKS))))
+    return Panel(title, "", y, beside_ticks(kept), SIZE_TICKS, y_scale=scale, note=notes)
 
 
 def _where(store: Store, series: Sequence[Series]) -> str:

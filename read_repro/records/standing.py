@@ -22,7 +22,7 @@ Values = Mapping[str, str]  # facts by their keys, as JSON
 COMPETING = ("optim.lr", "trainer.max_epochs")  # of every method; its own file adds the keys of its grid
 NAMED_ELSEWHERE = {"seed", "data.train_limit"}  # the first tells the records of a row apart, the second blocks
 WEIGHTS, VERSION = "weights", "version"
-LONGEST = 40  # letters of a value in a row's name
+LONGEST_VALUE = 40  # letters of a value in a row's name
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _pair(key: str, text: str) -> str:
     value = show(json.loads(text))
     if key == WEIGHTS:
         value = value[:8]
-    if len(value) > LONGEST:
+    if len(value) > LONGEST_VALUE:
         value = f"sha256-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return f"{short(key)}={value}"
 

@@ -7,9 +7,7 @@ import time
 from pathlib import Path
 
 from read_repro.store.states import default_folder
-from read_repro.units import BYTES_PER_GB
-
-DAY_S = 86400
+from read_repro.units import BYTES_PER_GB, SECONDS_PER_DAY
 
 
 def shelves_in(root: Path) -> list[tuple[str, int, float]]:
@@ -31,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--days", type=float, default=0.0, help="only what nobody has written to for so many days")
     options = parser.parse_args(arguments)
     now = time.time()
-    shelves = [shelf for shelf in shelves_in(options.path) if now - shelf[2] >= options.days * DAY_S]
+    shelves = [shelf for shelf in shelves_in(options.path) if now - shelf[2] >= options.days * SECONDS_PER_DAY]
     for name, size, last_s in shelves:
-        print(f"{size / BYTES_PER_GB:8.2f} GB  {(now - last_s) / DAY_S:6.1f} days  {name}")
+        print(f"{size / BYTES_PER_GB:8.2f} GB  {(now - last_s) / SECONDS_PER_DAY:6.1f} days  {name}")
     total = sum(size for _, size, _ in shelves) / BYTES_PER_GB
     print(f"{total:8.2f} GB in {options.path}{' removed' if options.clean else ''}")
     if options.clean:

@@ -13,12 +13,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from read_repro.config.schema import Data, read_section
+from read_repro.config.schema import DataSection, read_section
 from read_repro.records.record import Record
 from read_repro.records.selection import select_best
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import POLL_S, Pool, run_all
-from read_repro.sweep.status import SHOWN, StateLine, cause, forecast_lines, locked, record_of, refusal
+from read_repro.sweep.status import SHOWN_OF_CAUSE, StateLine, cause, forecast_lines, locked, record_of, refusal
 
 logger = logging.getLogger(__name__)
 ELSEWHERE = "is being run by another process"  # what a run prints that finds its folder locked
@@ -120,7 +120,7 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
         InputError: data that cannot be had; nothing has been started.
     """
     for data in sweep.data:
-        read_section(Data, data)
+        read_section(DataSection, data)
     first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
     progress = SweepProgress(total=len(first) + sum(unnamed(sweep).values()))
     try:
@@ -179,7 +179,7 @@ def failure(job: Job, code: int, started_s: float) -> str | None:
     last = _last_line(job.log)
     if ELSEWHERE in last:
         return ELSEWHERE
-    return cause(job.record.parent, since_s=started_s) or f"{last[:SHOWN]} (exit code {code})"
+    return cause(job.record.parent, since_s=started_s) or f"{last[:SHOWN_OF_CAUSE]} (exit code {code})"
 
 
 def _last_line(log: Path) -> str:

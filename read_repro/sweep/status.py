@@ -22,7 +22,7 @@ from read_repro.units import SECONDS_PER_HOUR
 STATES = ("done", "running", "failed", "missing")
 TO_START = ("failed", "missing")  # the states of runs that a sweep would start
 ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
-SHOWN = 160  # so many characters of what ended a run are shown; the whole of it is in the run's folder
+SHOWN_OF_CAUSE = 160  # so many characters of what ended a run are shown; the whole of it is in the run's folder
 
 
 def record_of(job: Job) -> Record | PlannedRecord | None:
@@ -96,7 +96,7 @@ def cause(folder: Path, *, since_s: float = 0.0) -> str | None:
     except OSError:
         return None
     last = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
-    return None if last.startswith(("KeyboardInterrupt", "SystemExit")) else last[:SHOWN]
+    return None if last.startswith(("KeyboardInterrupt", "SystemExit")) else last[:SHOWN_OF_CAUSE]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from read_repro.config.schema import Data, read_section
+from read_repro.config.schema import DataSection, read_section
 from read_repro.data.batches import collate, encode
 from read_repro.data.datamodule import load_splits
 from read_repro.data.tasks import Row, Task
@@ -95,7 +95,7 @@ def _load(folder: Path) -> Predictor:
     record = _record(folder)
     config = record.config
     task, checkpoint = task_of(config["task"]), checkpoint_of(config["backbone"])
-    data = read_section(Data, config["data"])
+    data = read_section(DataSection, config["data"])
     if checkpoint.weights_fingerprint() != record.weights:
         raise InputError(f"{folder} was trained on other weights of {checkpoint.name} than are here now")
     tokenizer = checkpoint.tokenizer(lambda: training_text(task, _train_rows(task, data), data.targets))
@@ -120,7 +120,7 @@ def _load(folder: Path) -> Predictor:
     return Predictor(task, checkpoint.text_to_text, tokenizer, method, data.targets, data.max_source_tokens)
 
 
-def _train_rows(task: Task, data: Data) -> list[Row]:
+def _train_rows(task: Task, data: DataSection) -> list[Row]:
     return load_splits(task, source=data.source, path=data.path, train_limit=data.train_limit).train
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from read_repro.config.composition import composed
 from read_repro.config.files import names, settings
 from read_repro.config.refusals import nearest
-from read_repro.config.schema import Data, Optim, RunConfig, read_config, read_section
+from read_repro.config.schema import DataSection, OptimSection, RunConfig, read_config, read_section
 from read_repro.config.signatures import keywords
 from read_repro.errors import InputError
 
@@ -93,28 +93,28 @@ def test_only_what_a_file_of_ours_names_is_ever_built(plain: dict[str, Any], gro
 @given(key=st.sampled_from(["lr", "weight_decay", "warmup"]), value=st.one_of(st.booleans(), st.text(), st.none()))
 def test_no_word_and_no_boolean_is_a_number(key: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"optim.{key}="):
-        read_section(Optim, {**OPTIM, key: value})
+        read_section(OptimSection, {**OPTIM, key: value})
 
 
 @given(st.floats())
 def test_a_rate_is_any_number_above_zero_and_no_other(value: float) -> None:
     if 0 < value < float("inf"):
-        assert read_section(Optim, {**OPTIM, "lr": value}).lr == value
+        assert read_section(OptimSection, {**OPTIM, "lr": value}).lr == value
     else:
         with pytest.raises(InputError, match=r"optim\.lr="):
-            read_section(Optim, {**OPTIM, "lr": value})
+            read_section(OptimSection, {**OPTIM, "lr": value})
 
 
 def test_a_whole_number_will_do_for_a_fraction_and_not_the_other_way_round() -> None:
-    assert read_section(Optim, {**OPTIM, "lr": 1}).lr == 1.0
+    assert read_section(OptimSection, {**OPTIM, "lr": 1}).lr == 1.0
     with pytest.raises(InputError, match=r"data\.batch_size=4\.0: a whole number"):
-        read_section(Data, {**DATA, "batch_size": 4.0})
+        read_section(DataSection, {**DATA, "batch_size": 4.0})
 
 
 def test_a_local_source_needs_its_folder() -> None:
     with pytest.raises(InputError, match=r"data=local needs data\.path="):
-        read_section(Data, {**DATA, "path": None})
-    assert read_section(Data, {**DATA, "source": "synthetic", "path": None}).path is None
+        read_section(DataSection, {**DATA, "path": None})
+    assert read_section(DataSection, {**DATA, "source": "synthetic", "path": None}).path is None
 
 
 def test_nothing_changes_after_the_check(plain: dict[str, Any]) -> None:
