@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TOKENIZER_FILES = {"t5": ("tokenizer.json", "spiece.model"), "bert": ("tokenizer.json", "vocab.txt")}
 ARCHITECTURES = tuple(TOKENIZER_FILES)
-WHOLE = "model.safetensors"
-INDEX = f"{WHOLE}.index.json"  # names the shards of a checkpoint in several files
+WEIGHTS_FILE = "model.safetensors"
+INDEX = f"{WEIGHTS_FILE}.index.json"  # names the shards of a checkpoint in several files
 REPOSITORY = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 
 
@@ -82,8 +82,10 @@ class Checkpoint:
         folder = self._folder()
         self._check_config(folder)
         hashes = {path.name: file_sha256(path) for path in weight_files(folder)}
-        if self.sha256 is not None and (found := hashes.get(WHOLE)) != self.sha256:
-            raise InputError(f"{folder / WHOLE} is not the official file: sha256 {found}, expected {self.sha256}")
+        if self.sha256 is not None and (found := hashes.get(WEIGHTS_FILE)) != self.sha256:
+            raise InputError(
+                f"{folder / WEIGHTS_FILE} is not the official file: sha256 {found}, expected {self.sha256}"
+            )
         return folder, hashes
 
     def _folder(self) -> Path:
@@ -195,10 +197,12 @@ def weight_files(folder: Path) -> list[Path]:
     Raises:
         InputError: there are none, or the index names something else than files beside it.
     """
-    whole, index = folder / WHOLE, folder / INDEX
+    whole, index = folder / WEIGHTS_FILE, folder / INDEX
     if whole.exists() or not index.exists():
         if not whole.exists():
-            raise InputError(f"{folder} has no {WHOLE}: convert the checkpoint first (weights are never pickles)")
+            raise InputError(
+                f"{folder} has no {WEIGHTS_FILE}: convert the checkpoint first (weights are never pickles)"
+            )
         return [regular_file(whole)]
     content = read_json(index)
     shards = content.get("weight_map") if isinstance(content, dict) else None

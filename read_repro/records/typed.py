@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 from read_repro.foreign import NAME
 
 T = TypeVar("T")
-Reader = Callable[[Any, str], Any]
+ValueReader = Callable[[Any, str], Any]
 LARGEST = 1e30  # of a number; sums and squares of such numbers are still finite
 
 
@@ -47,12 +47,12 @@ def typed(value: Any, kind: type[T]) -> T:
     Raises:
         ValueError: one line that says which value is wrong and what is wanted there.
     """
-    read: Reader = _reader(cast(Hashable, kind))
+    read: ValueReader = _reader(cast(Hashable, kind))
     return read(value, "")
 
 
 @cache
-def _reader(hint: Hashable) -> Reader:
+def _reader(hint: Hashable) -> ValueReader:
     """What reads a value as ``hint`` asks for it, told the place where the value stands."""
     origin, arguments = get_origin(hint), get_args(hint)
     if hint is Any:
@@ -85,23 +85,23 @@ def _fields(kind: type[Any], hints: Mapping[str, Any], value: Any, place: str) -
     return kind(**{key: _reader(hints[key])(item, f"{place}.{key}".lstrip(".")) for key, item in value.items()})
 
 
-def _mapping(key_of: Reader, item_of: Reader, value: Any, place: str) -> dict[str, Any]:
+def _mapping(key_of: ValueReader, item_of: ValueReader, value: Any, place: str) -> dict[str, Any]:
     _require(isinstance(value, Mapping), value, place, "an object")
     return {key_of(key, f"a key of {place}"): item_of(item, f"{place}.{key}") for key, item in value.items()}
 
 
-def _items(item_of: Reader, value: Any, place: str) -> tuple[Any, ...]:
+def _items(item_of: ValueReader, value: Any, place: str) -> tuple[Any, ...]:
     _require(isinstance(value, list | tuple), value, place, "a list")
     return tuple(item_of(item, f"{place}[{index}]") for index, item in enumerate(value))
 
 
-def _checked(read: Reader, check: Callable[[Any], bool], value: Any, place: str) -> Any:
+def _checked(read: ValueReader, check: Callable[[Any], bool], value: Any, place: str) -> Any:
     found = read(value, place)
     _require(check(found), value, place, f"a {check.__name__.removeprefix('is_')}")
     return found
 
 
-def _optional(read: Reader, value: Any, place: str) -> Any:
+def _optional(read: ValueReader, value: Any, place: str) -> Any:
     return None if value is None else read(value, place)
 
 

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from places import CONF, GLUE, needs_glue
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from read_repro.config.schema import Data, read_section
+from read_repro.config.schema import DataSection, read_section
 from read_repro.data import sources
 from read_repro.data.batches import collate, encode, length_batches, padding_share
 from read_repro.data.datamodule import GlueData, load_splits, main, read_tasks
@@ -184,7 +184,7 @@ def test_conf_data_fits_the_code():
             OmegaConf.load(CONF / "data" / "hub.yaml"), OmegaConf.load(CONF / "data" / f"{name}.yaml")
         )
         values = {key: value for key, value in keys.items() if key != "defaults"}
-        read_section(Data, OmegaConf.to_container(OmegaConf.create(values), resolve=True) | {"path": "folder"})
+        read_section(DataSection, OmegaConf.to_container(OmegaConf.create(values), resolve=True) | {"path": "folder"})
         assert values["source"] == name
         assert values["batch_size"] == 48
 
