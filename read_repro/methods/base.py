@@ -128,10 +128,14 @@ class Method(pl.LightningModule):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.outcomes.append((self.predict(batch), batch["labels"]))
+        """Predictions, and the loss, which decides between epochs of equal scores, from one pass of the encoder."""
+        encoded = self._encoded(batch)
+        loss = self.backbone.loss(self.backbone.training_logits(*encoded), batch)
+        self.log("val/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        self.outcomes.append((self.backbone.predict(*encoded), batch["labels"]))
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self.validation_step(batch, batch_idx)
+        self.outcomes.append((self.predict(batch), batch["labels"]))
 
     def on_validation_epoch_end(self) -> None:
         self._log_scores("val")

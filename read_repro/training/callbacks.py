@@ -14,23 +14,69 @@ from read_repro.training.weights import WEIGHTS, save_trainable
 
 
 class BestWeights(pl.Callback):
-    """Keeps the trained weights of the epoch with the best validation score, the first of equals.
+    """Keeps the trained weights of the epoch with the best validation score; of equal scores, that with the lower loss.
 
+    On a small validation set scores are often equal, and the first of them may be far from trained.
     Only what a method trains is saved: the backbone is the checkpoint it came from.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / WEIGHTS
-        self.best_score, self.best_epoch = float("-inf"), 0
-        self.digest = ""  # of the file's content, for the record
+        self.best, self.best_epoch = (-math.inf, -math.inf), 0  # (score, -loss) of the best epoch
+        self.digest: str | None = None  # of the file's content, for the record
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Method)
-        score = float(trainer.callback_metrics["val/score"])
-        if score > self.best_score:
-            self.best_score, self.best_epoch = score, trainer.current_epoch + 1
+        score, loss = (float(trainer.callback_metrics[key]) for key in ("val/score", "val/loss"))
+        if (score, -loss) > self.best:
+            self.best, self.best_epoch = (score, -loss), trainer.current_epoch + 1
             if trainer.is_global_zero:
                 self.digest = save_trainable(pl_module, self.path)
+
+    def forget(self) -> None:
+        """Drop what was kept: of a run that diverged no weights are the result."""
+        self.path.unlink(missing_ok=True)
+        self.best_epoch, self.digest = 0, None
+
+
+class Divergence(pl.Callback):
+    """Notices the first step whose loss is no number, and ends the training there: nothing would come of the rest.
+
+    Looking at a loss makes the processor wait for the GPU, so the step is kept there and looked at now and then.
+    """
+
+    LOOK_EVERY = 100  # batches
+
+    def __init__(self) -> None:
+        self.step: int | None = None  # the optimiser's step whose loss left the numbers, counted from 1
+        self._first = torch.tensor(0)  # the same on the device; 0: none yet
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self._towards = trainer.global_step + 1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"].detach()
+        first = self._first.to(loss.device)
+        self._first = torch.where((first == 0) & ~torch.isfinite(loss), self._towards, first)
+        if batch_idx % self.LOOK_EVERY == self.LOOK_EVERY - 1:
+            self._look(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._look(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last step of an epoch shows in the loss of validation only."""
+        if self.step is None and not math.isfinite(trainer.callback_metrics["val/loss"]):
+            self._found(trainer, trainer.global_step)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        if self.step is None and (first := int(self._first)):
+            self._found(trainer, first)
+
+    def _found(self, trainer: pl.Trainer, step: int) -> None:
+        self.step, trainer.should_stop = step, True
 
 
 class History(pl.Callback):
@@ -71,6 +117,10 @@ class History(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.steps = trainer.global_step
+
+    def validated(self, epoch: int) -> dict[str, float | None]:
+        """The validation metrics of an epoch, counted from 1."""
+        return {key: value for key, value in self.rows[epoch - 1].items() if key.startswith("val/")}
 
     def metrics(self) -> dict[str, float | None]:
         """Speed of the training steps, and the time of the whole fit, validation included."""

@@ -20,7 +20,7 @@ from read_repro.methods.base import Method
 from read_repro.records.record import DataInfo, Hardware
 from read_repro.training import frozen_states
 from read_repro.training.attempt import JOURNAL
-from read_repro.training.callbacks import BestWeights, History, Latency
+from read_repro.training.callbacks import BestWeights, Divergence, History, Latency
 from read_repro.training.parts import Parts
 from read_repro.training.provenance import commit
 from read_repro.training.weights import load_trainable
@@ -36,9 +36,9 @@ def train_and_test(parts: Parts, config: RunConfig, folder: Path, attempt: Path,
     method, data = parts.method, parts.data
     earlier_kwh, earlier_labels = earlier_tries(attempt / JOURNAL)
     energy: EnergyCallback = config.energy.build(journal_path=attempt / JOURNAL)
-    history, best, latency = History(energy), BestWeights(attempt), Latency()
+    history, best, latency, divergence = History(energy), BestWeights(attempt), Latency(), Divergence()
     logger = config.logger.build()(folder)
-    trainer: pl.Trainer = config.trainer.build()(folder, logger, [energy, best, history, latency])
+    trainer: pl.Trainer = config.trainer.build()(folder, logger, [energy, divergence, best, history, latency])
     device = trainer.strategy.root_device
     sizes = count(method)
     initialised = initialise(method, data, energy.meter_for(trainer), device)
@@ -46,23 +46,23 @@ def train_and_test(parts: Parts, config: RunConfig, folder: Path, attempt: Path,
     with PeakMemory("train", device) as train_memory:
         fit(trainer, method, data)
     assert energy.meter is not None
-    load_trainable(method, best.path)
-    saved = saved_for_backward(method, data, device)
-    tested, inference_memory = test(trainer, method, data, device)
-    validated = {key: value for key, value in history.rows[best.best_epoch - 1].items() if key.startswith("val/")}
+    if divergence.step is None:
+        scores = {**history.validated(best.best_epoch), **tested(parts, trainer, best, latency, states)}
+    else:
+        best.forget()
+        scores = {}
+    close(trainer.logger)
     return {
+        "status": "finished" if divergence.step is None else "diverged",
+        "diverged_step": divergence.step,
         "labels": (*run_labels(device, data, energy.meter, train_memory), *earlier_labels, *states.labels),
         "metrics": {
-            **validated,
-            **tested,
+            **scores,
             "test/majority": data.majority_score,
             **history.metrics(),
-            **({"time/latency_s": None} if states.used else latency.metrics()),  # no latency without a backbone
             **energy.meter.summary(),
             **earlier_kwh,
             **resident_after(initialised, train_memory.metrics()),
-            **({} if states.used else inference_memory.metrics()),
-            **saved,
             **sizes,
             **initialised,
             **states.metrics,
@@ -108,16 +108,23 @@ def fit(trainer: pl.Trainer, method: Method, data: GlueData) -> None:
         raise KeyboardInterrupt("the run was told to stop: no record")
 
 
-def test(
-    trainer: pl.Trainer, method: Method, data: GlueData, device: torch.device
-) -> tuple[Mapping[str, float], PeakMemory]:
-    """The test scores of the method as it is used, its weights merged into the backbone's where that can be done."""
+def tested(
+    parts: Parts, trainer: pl.Trainer, best: BestWeights, latency: Latency, states: frozen_states.FrozenStates
+) -> dict[str, float | None]:
+    """The test scores of the best weights, merged into the backbone's where that can be done, with memory and latency.
+
+    Where stored states stand for the backbone, prediction has neither a latency nor a memory that could be compared.
+    """
+    method, device = parts.method, trainer.strategy.root_device
+    load_trainable(method, best.path)
+    saved = saved_for_backward(method, parts.data, device)
     method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
     method.merge()
     with PeakMemory("inference", device) as memory:
-        scores = trainer.test(method, datamodule=data, verbose=False)[0]
-    close(trainer.logger)
-    return scores, memory
+        scores = trainer.test(method, datamodule=parts.data, verbose=False)[0]
+    if states.used:
+        return {**scores, **saved, "time/latency_s": None}
+    return {**scores, **saved, **latency.metrics(), **memory.metrics()}
 
 
 def close(logger: Logger | None) -> None:

@@ -118,5 +118,18 @@ def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder
         (folder / "error.txt").write_text(traceback.format_exc())
         raise
     (folder / "error.txt").unlink(missing_ok=True)
-    logger.info("test/score %.2f, record: %s", record.metrics["test/score"], folder / RESULT)
+    tell(record, folder / RESULT)
     return record
+
+
+def tell(record: Record, path: Path) -> None:
+    """One line on how a run ended."""
+    if record.finished:
+        logger.info("test/score %.2f, record: %s", record.metrics["test/score"], path)
+        return
+    logger.warning(
+        "diverged: the loss left the numbers at step %d with optim.lr=%g, so there are no scores; record: %s",
+        record.diverged_step,
+        record.config["optim"]["lr"],
+        path,
+    )

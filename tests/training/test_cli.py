@@ -96,7 +96,10 @@ def no_torch(tmp_path: Path) -> dict[str, str]:
     ("arguments", "says"),
     [
         (("backbone=minilm", "data=local", "task=cola", "data.path=nowhere"), "data.path=nowhere is no folder"),
-        (("backbone=t5-base", "backbone.path=nowhere", "data=synthetic"), "backbone.path=nowhere: no config.json"),
+        (
+            ("backbone=t5-base", "backbone.path=nowhere", "data=synthetic"),
+            "no config.json there; give",
+        ),
         ((*OFFLINE, "results_dir=/proc/nothing"), "/proc/nothing"),
         ((*OFFLINE, f"results_dir=/{'x' * 5000}"), "File name too long"),
     ],

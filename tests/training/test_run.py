@@ -22,7 +22,7 @@ from read_repro.training.parts import Parts, build, build_method
 from read_repro.training.predict import load
 from read_repro.training.provenance import hardware_of
 from read_repro.training.run import run
-from read_repro.training.weights import load_trainable
+from read_repro.training.weights import WEIGHTS, load_trainable
 
 TINY = [
     "backbone=t5-random",
@@ -161,16 +161,34 @@ def test_a_failing_run_leaves_its_traceback_and_no_record(
     assert not (folder / "result.json").exists()
 
 
-def test_a_run_whose_loss_runs_away_is_recorded_with_a_dash_for_it(
-    glue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_loss_leaves_the_numbers_is_done_without_scores_and_names_step_and_rate(
+    glue: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from read_repro.backbones.t5 import T5Backbone
+    """A rate that no weights survive. Before, such a run was "finished", with the score of one label for all."""
+    record, folder = do(glue, tmp_path, "full", "optim.lr=1e30", "trainer.max_epochs=3", "trainer.gradient_clip=1e9")
+    assert record.status == "diverged"
+    assert record.diverged_step in (2, 3)  # the first steps whose forward pass sees weights that a step has thrown off
+    assert record.epochs == 1
+    assert record.history[0]["train/loss"] is None
+    assert not [key for key in record.metrics if key.startswith(("val/", "test/score"))]
+    assert record.metrics["energy/cpu_estimate_kwh"] > 0
+    assert f"step {record.diverged_step} with optim.lr=1e+30" in caplog.text
+    assert not (folder / WEIGHTS).exists()
+    with pytest.raises(InputError, match="holds no trained run"):
+        load(folder)
+    assert do(glue, tmp_path, "full", "optim.lr=1e30", "trainer.max_epochs=3", "trainer.gradient_clip=1e9")[0] == record
 
-    own = T5Backbone.loss
-    monkeypatch.setattr(T5Backbone, "loss", lambda *arguments: own(*arguments) * float("inf"))
-    monkeypatch.setattr("torch.optim.AdamW.step", lambda self, closure=None: closure() if closure else None)
-    record, _ = do(glue, tmp_path, "read", "trainer.max_epochs=1")
-    assert [row["train/loss"] for row in record.history] == [None]
+
+def test_the_validation_loss_of_the_best_epoch_is_recorded(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path, "read", "trainer.max_epochs=2", "optim.lr=1e-2")
+    parts = parts_of(record, folder)
+    load_trainable(parts.method, folder / WEIGHTS)
+    method, losses = parts.method.eval(), []
+    with torch.no_grad():
+        for batch in parts.data.val_dataloader():
+            losses += [method.backbone.loss(method(batch), batch).item()] * len(batch["labels"])
+    assert record.metrics["val/loss"] == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert record.metrics["val/loss"] == record.history[record.best_epoch - 1]["val/loss"]
 
 
 def test_the_energy_of_a_killed_try_is_in_the_record(glue: Path, tmp_path: Path) -> None:
