@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from read_repro.records.fingerprint import facts_of, fingerprint
+from read_repro.records.naming import show
 from read_repro.records.record import PlannedRecord, Record, ReferenceRecord
 from read_repro.records.standing import Key, Standing
 
 
 def setting_name(setting: Mapping[str, Any]) -> str:
-    """One line that names a setting: `hidden=128,lr=0.001`, keys in order; empty for the config files' own."""
-    return ",".join(f"{key}={setting[key]}" for key in sorted(setting))
+    """One line that names a setting: `hidden=128,lr=0.001`, keys in order; empty for the config files' own.
+
+    Values look as in folders' names, so that none of them can end a table's cell or a line.
+    """
+    return ",".join(f"{key}={show(setting[key])}" for key in sorted(setting))
 
 
 def variant(record: PlannedRecord | ReferenceRecord) -> str:

@@ -7,6 +7,7 @@ rows of their own: each is named by how it differs from what is usual among the 
 
 import hashlib
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 from read_repro.records.fingerprint import THEN, scientific
 from read_repro.records.naming import full, short, show
 from read_repro.records.record import Record
+from read_repro.records.typed import is_text
 
 Key = tuple[Any, ...]
 Values = Mapping[str, str]  # facts by their keys, as JSON
@@ -166,4 +168,7 @@ def overrides(differs: str) -> list[str]:
     Weights, versions and classes cannot be asked for.
     """
     pairs = [pair.partition("=") for pair in differs.split(",") if pair]
-    return [f"{full(key)}={unquote(value)}" for key, _, value in pairs if key not in (WEIGHTS, VERSION, "method")]
+    asked = {full(key): value for key, _, value in pairs if key not in (WEIGHTS, VERSION, "method")}
+    return [
+        shlex.quote(f"{key}={unquote(value) if is_text(unquote(value)) else value}") for key, value in asked.items()
+    ]

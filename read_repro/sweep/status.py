@@ -3,6 +3,7 @@
 A run is done if it has a valid record, and running if a process holds the lock of its folder; nothing else counts.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,6 +20,7 @@ from read_repro.sweep.jobs import Job
 from read_repro.sweep.wanted import differences
 from read_repro.units import SECONDS_PER_HOUR
 
+logger = logging.getLogger(__name__)
 STATES = ("done", "running", "failed", "missing")
 TO_START = ("failed", "missing")  # the states of runs that a sweep would start
 ENERGIES = ("energy/eq4_kwh", "energy/cpu_estimate_kwh")  # Eq. (4), or without a GPU what stands in its place
@@ -173,7 +175,8 @@ def stored(results: Path) -> dict[str, StateLine]:
         backbone, _, _, method, _ = folder.relative_to(results / "runs").parts
         try:
             now = "done" if read_record(folder / RESULT) is not None else unfinished(folder)
-        except ValueError:
+        except ValueError as error:
+            logger.warning("%s: it counts as not there", error)
             now = unfinished(folder)
         lines.setdefault(f"{backbone} {method.split(',')[0]}", StateLine()).add(now, None)
     return lines

@@ -17,6 +17,7 @@ from read_repro.records.record import AnyRecord, PlannedRecord, Record, Referenc
 from read_repro.records.selection import select_each, setting_name, validation_score, variant
 from read_repro.records.standing import Key, Standing, standings
 from read_repro.records.store import RESULT, read_as
+from read_repro.records.typed import is_text
 from read_repro.tables.blocks import Block, block_of, hardware_name, in_order
 from read_repro.tables.derived import derived_metrics
 
@@ -80,14 +81,16 @@ def _records(kind: type[AnyKind], folder: Path, pattern: str, broken: list[str])
     """The records of one folder in the order of their paths, by their place below `results`."""
     found = {}
     for path in sorted(folder.rglob(pattern)):
+        place = (path.parent if kind is Record else path.with_suffix("")).relative_to(folder.parent).as_posix()
         try:
             record = read_as(kind, path)
+            if not is_text(place):
+                raise ValueError(f"{place!a}: a folder's name that no table can hold")
         except ValueError as error:
             broken.append(str(error).replace(f"{folder.parent}/", "", 1))
         else:
             if record is not None:
-                place = path.parent if kind is Record else path.with_suffix("")
-                found[place.relative_to(folder.parent).as_posix()] = record
+                found[place] = record
     return found
 
 

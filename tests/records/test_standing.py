@@ -107,3 +107,4 @@ def test_a_variant_says_what_to_ask_for() -> None:
         "method.recurrent=false",
     ]
     assert overrides("") == []
+    assert overrides("text=a%20b,joiner=%0A") == ["'method.text=a b'", "method.joiner=%0A"]

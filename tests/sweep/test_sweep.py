@@ -256,6 +256,14 @@ def test_only_a_valid_record_counts_and_what_is_done_is_left_alone(tmp_path: Pat
     assert [made(job) for job in jobs] == [3, 3, 2]
 
 
+def test_a_record_that_cannot_be_read_is_named_by_the_status(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    job = stub(tmp_path, "read", 10)
+    job.record.parent.mkdir(parents=True)
+    job.record.write_text("null")
+    assert stored(tmp_path)["tiny read"].counts == {"done": 0, "running": 0, "failed": 0, "missing": 1}
+    assert f"{job.record} is not a record" in caplog.text
+
+
 def test_a_run_under_way_elsewhere_is_waited_for_and_not_done_twice(tmp_path: Path) -> None:
     slow, other = stub(tmp_path, "read", 10, wait_s=1.5), stub(tmp_path, "read", 20)
     pool = Local(at_once=1)
