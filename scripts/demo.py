@@ -1,8 +1,8 @@
 """``make demo``: READ, full-tuning and the head on a synthetic task, offline, each in a process of its own.
 
-Prints a small Table 1 and draws quality against energy. Records go to results/demo, which git ignores; what is done is
-not done again. The task comes from a small grammar (read_repro/data/synthetic.py): these numbers say
-nothing about GLUE.
+Prints a small Table 1 and draws quality against energy. Records go to results/demo, which git ignores; a run that has a
+record there is not made again. The task comes from a small grammar (read_repro/data/synthetic.py), so these numbers
+say nothing about GLUE.
 """
 
 import subprocess

@@ -43,24 +43,25 @@ log = logging.getLogger("gpu_reference")
 
 ORDER = ("t5-base", "t5-large", "t5-small", "t5-3b")
 TINY = {"vocab_size": 128, "d_model": 32, "d_ff": 64, "d_kv": 8, "num_layers": 2, "num_heads": 4}
-# As many tokens as T5's words for MNLI's labels have (entailment: 5 with the end of sequence); which, costs nothing.
+# The label strings have as many tokens as T5's words for MNLI's labels (entailment has 5, with the end of sequence).
+# Which tokens they are makes no difference to any cost.
 ANSWERS = Answers(tokens=((3, 35, 57, 29, 1), (71, 1), (27, 1)), values=(0.0, 1.0, 2.0))
-# Lengths of 8,999 MNLI training examples in T5's format, per 10,000, in steps of 4 tokens from 0, the last for 128 and
-# more. Counted with MiniLM's WordPiece tokenizer, a stand-in for T5's, which was not at hand.
+# How many of 10,000 MNLI training examples in T5's format have 0 to 3 tokens, 4 to 7, and so on; the last number is for
+# 128 and more. Counted on 8,999 examples with MiniLM's WordPiece tokenizer, because T5's was not at hand.
 LENGTHS = (
     0, 0, 8, 92, 326, 627, 765, 896, 912, 928, 889, 816, 775, 636, 529, 460, 328, 254, 199, 143, 106, 77, 38, 41, 31,
     19, 18, 17, 10, 8, 6, 12, 38,
 )  # fmt: skip
-MAX_SOURCE_TOKENS = 128  # tokens; longer sources are cut, as in training
+MAX_SOURCE_TOKENS = 128  # longer sources are cut, as in training
 LONG_WINDOW_S, SHORT_WINDOW_S = 60.0, 15.0
-INFERENCE_SHARE = 0.25  # of the training window
-INTERVAL_S = 1.0
+INFERENCE_SHARE = 0.25  # how long inference is measured, as a share of the training window
+INTERVAL_S = 1.0  # between two readings of the energy meter
 ENERGY = settings("energy", "default")  # p0 as in every run
-SET_UP_S = 15.0  # building, warming up and finishing the last step, reserved in the budget
+SET_UP_S = 15.0  # kept free in the budget for building, warming up and finishing the last step
 
 
 def make_batches(*, number: int, batch_size: int, vocab_size: int) -> list[Batch]:
-    """Batches of examples of like length, as the data module makes them, in random order but for the longest, first."""
+    """Batches of examples of like length, as the data module makes them; the longest comes first, the others at random."""
     generator = torch.Generator().manual_seed(0)
     weights = torch.tensor(LENGTHS, dtype=torch.float)
     bins = torch.multinomial(weights, number * batch_size, replacement=True, generator=generator)

@@ -30,11 +30,11 @@ class Backbone(nn.Module, ABC):
     the task head where there is one.
     """
 
-    model: Any  # a PreTrainedModel: what its parts are called is the architecture's business
+    model: Any  # a PreTrainedModel; Any, because what its parts are called differs with the architecture
     width: int
     depth: dict[str, int]
     head: nn.Linear | None
-    pre_norm: bool  # whether the residual stream between layers is raw
+    pre_norm: bool  # whether the norm is inside a layer's branches, so that its output is the raw residual stream
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def normalise(self, hidden: Tensor) -> Tensor:
-        """A block's output as READ's cell wants it."""
+        """A block's output as READ's cell takes it: of a size that does not grow from layer to layer."""
 
     @abstractmethod
     def logits(self, state: Tensor, batch: Batch) -> Tensor:
@@ -97,7 +97,7 @@ class Backbone(nn.Module, ABC):
         raise TypeError(f"{type(self).__name__} has no decoder")
 
     def open_attention(self, stack: str) -> None:
-        """Let a stack compute its attention in the open: the fused kernels return no scores."""
+        """Make a stack compute its attention step by step, because the fused kernels do not return the scores."""
         self.stack(stack).set_attn_implementation("eager")
 
     def frozen_encoder(self, batch: Batch, keep: Keep, each: Each | None = None) -> States:
@@ -116,7 +116,7 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def release(self) -> None:
-        """Give up every weight that stored states make needless; what turns a last state into an answer stays."""
+        """Give up the weights of the stacks, which stored states make needless; what comes after them stays."""
 
     def _frozen(self, stack: str, forward: Callable[[], Tensor], keep: Keep, each: Each | None) -> States:
         return run_frozen(

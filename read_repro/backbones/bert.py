@@ -15,7 +15,8 @@ from read_repro.backbones.backbone import Backbone, Batch, Decode, Released
 class BertBackbone(Backbone):
     """An encoder with a linear task head on the mean of its last states; the head trains with every method.
 
-    ``outputs``: number of classes, or 1 with ``regression``.
+    Args:
+        outputs: the number of classes, or 1 with ``regression``.
     """
 
     pre_norm = False
@@ -48,7 +49,7 @@ class BertBackbone(Backbone):
         return self.model(**tokens, attention_mask=batch["attention_mask"], token_type_ids=types).last_hidden_state
 
     def normalise(self, hidden: Tensor) -> Tensor:
-        return hidden  # post-norm layers: their outputs are normalised already
+        return hidden  # BERT's layers end with a norm, so that their outputs are normalised already
 
     def logits(self, state: Tensor, batch: Batch) -> Tensor:
         assert self.head is not None

@@ -18,7 +18,7 @@ from read_repro.backbones.t5 import T5Backbone
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' progress bar and its report on the pooler, which we leave out on purpose."""
+    """Keep transformers from showing a progress bar, and from reporting the pooler, which we leave out on purpose."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = {"t5": ("tokenizer.json", "spiece.model"), "bert": ("tokenizer.json", "vocab.txt")}
 ARCHITECTURES = tuple(TOKENIZER_FILES)
 WEIGHTS_FILE = "model.safetensors"
-INDEX = f"{WEIGHTS_FILE}.index.json"  # names the shards of a checkpoint in several files
+INDEX = f"{WEIGHTS_FILE}.index.json"  # where a checkpoint's weights are in several files, it names them
 REPOSITORY = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 
 
@@ -36,10 +36,12 @@ class Checkpoint:
     Args:
         name: the backbone's name in run folders and tables.
         architecture: t5 or bert.
-        hub: its name on the hub. package: a folder in an installed package. path: a local folder, before all others.
-        sha256: of ``model.safetensors``, checked before use.
-        random: no weights, only ``shape``; the tokenizer is trained on the task's training text.
-        shape: sizes by their names in the architecture's own configuration.
+        hub: its name on the hub.
+        package: a folder in an installed package, as ``package/folder``; looked at before the hub.
+        path: a local folder; looked at before both.
+        sha256: what the hash of ``model.safetensors`` must be.
+        random: there are no weights, only a ``shape``; the tokenizer is trained on the task's training text.
+        shape: sizes, by their names in the architecture's own configuration.
     """
 
     name: str
@@ -119,10 +121,8 @@ class Checkpoint:
                 f"{folder} holds a model of type {shown(config.get('model_type'))}, but backbone={self.name} is a "
                 f"{self.architecture}: choose another folder or backbone"
             )
-        untied = (
-            "tie_word_embeddings",
-            "scale_decoder_outputs",
-        )  # the second is what transformers 5 saves of the first
+        # Releases of transformers before 5 wrote the first of these keys; what 5 writes in its place is the second.
+        untied = ("tie_word_embeddings", "scale_decoder_outputs")
         if self.architecture == "t5" and any(config.get(key) is False for key in untied):
             raise InputError(
                 f"{folder} has an output layer apart from its embeddings (T5 v1.1, Flan), which transformers' T5 class "
@@ -150,7 +150,7 @@ class Checkpoint:
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             highest = max(tokenizer.get_vocab().values())
-        except Exception as error:  # its parsers raise Exception itself
+        except Exception as error:  # the tokenizers' parsers raise plain Exception
             raise InputError(f"the tokenizer in {folder} cannot be read ({reason(error)})") from error
         if highest >= (embeddings := checkpoint_config(folder).get("vocab_size", 0)):
             raise InputError(

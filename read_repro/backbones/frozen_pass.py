@@ -20,9 +20,12 @@ from torch.nn import functional as F
 class Keep:
     """What a side network asks of the frozen pass.
 
-    ``normalised``: phi_1..phi_N, on T5 through a parameter-free RMS norm, phi_N being the state after the final norm
-    (READ, section 2.2: "already normalized hidden states"); otherwise the raw residual stream phi_0..phi_N (LST).
-    Scores are head-means of the attention of every layer. ``output_only`` keeps no layer's states (a task head).
+    Args:
+        normalised: whether the states are phi_1..phi_N, on T5 through an RMS norm without parameters, phi_N being the
+            state after the final norm (READ, section 2.2: "already normalized hidden states"), or else the raw
+            residual stream phi_0..phi_N (LST).
+        output_only: keep the states of no layer, only what the stack returns (a task head).
+        self_scores, cross_scores: keep every layer's attention, averaged over its heads.
     """
 
     normalised: bool
@@ -156,7 +159,7 @@ def run_frozen(
     """
     kept = AllLayers(len(layers), keep)
     hand_on = each or kept
-    scores: dict[str, Tensor] = {}  # of the layer under way: its attention runs before its end is reported
+    scores: dict[str, Tensor] = {}  # of the layer that runs now: its attention ends before the layer does
 
     def after_layer(number: int, args: Any, output: Any) -> None:
         state = output[0] if isinstance(output, tuple) else output
@@ -164,7 +167,7 @@ def run_frozen(
             if number == 0:
                 hand_on(Layer(args[0]))
             hand_on(Layer(state, **scores))
-        elif number < len(layers) - 1:  # phi_N is the state after the final norm: handed on at the end
+        elif number < len(layers) - 1:  # the last one, phi_N, is the state after the final norm, handed on at the end
             hand_on(Layer(normalise(state), **scores))
 
     def note(name: str) -> Callable[[int, Any, Any], None]:

@@ -14,7 +14,7 @@ NextLogits = Callable[[Tensor], Tensor]  # decoder tokens (B, T) -> the logits o
 
 @dataclass(frozen=True)
 class Answers:
-    """The label strings of a text-to-text task as token ids (end of sequence included) and what each one means."""
+    """The label strings of a text-to-text task as token ids, end of sequence included, and the value of each."""
 
     tokens: tuple[tuple[int, ...], ...]
     values: tuple[float, ...]
@@ -31,7 +31,7 @@ class Answers:
         Returns the values of the chosen strings, (B,).
         """
         table, ids = self.table(start.device), start
-        alive = torch.ones(len(start), len(table), dtype=torch.bool, device=start.device)  # strings still possible
+        alive = torch.ones(len(start), len(table), dtype=torch.bool, device=start.device)  # (B, K): not ruled out
         for position in range(table.shape[1]):
             if (alive.sum(dim=1) == 1).all():
                 break
@@ -43,7 +43,7 @@ class Answers:
         return torch.tensor(self.values, device=start.device)[alive.int().argmax(dim=1)]
 
     def probabilities(self, next_logits: NextLogits, start: Tensor) -> Tensor:
-        """The chance (B, K) of each label string when every token is drawn among those that continue a label string."""
+        """The probability (B, K) of each label string, if tokens that continue no label string are never drawn."""
         return torch.stack([self._chance(next_logits, start, index) for index in range(len(self.tokens))], dim=1)
 
     def _chance(self, next_logits: NextLogits, start: Tensor, index: int) -> Tensor:

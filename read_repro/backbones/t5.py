@@ -19,7 +19,7 @@ from read_repro.backbones.stored_pass import frozen_or_stored, has_stored
 
 
 class T5Backbone(Backbone):
-    """An encoder-decoder that answers in text. ``answers`` are the label strings a prediction may take."""
+    """An encoder-decoder that answers in text. ``answers`` are the label strings, one of which each prediction is."""
 
     pre_norm = True
 
@@ -88,14 +88,14 @@ class T5Backbone(Backbone):
         return int(self.model.config.decoder_start_token_id)
 
     def normalise(self, hidden: Tensor) -> Tensor:
-        return rms_norm(hidden)  # pre-norm layers: the residual stream grows and would saturate an RNN
+        return rms_norm(hidden)  # T5 adds up its layers without a norm; the growing sum would saturate an RNN
 
     def logits(self, state: Tensor, batch: Batch) -> Tensor:
         scale = self.width**-0.5 if self.model.config.scale_decoder_outputs else 1.0
         return self.model.lm_head(state * scale)
 
     def training_logits(self, state: Tensor, batch: Batch, decode: Decode) -> Tensor:
-        return self.logits(decode(self.decoder_ids(batch)), batch)  # under teacher forcing
+        return self.logits(decode(self.decoder_ids(batch)), batch)  # teacher forcing: the decoder reads the targets
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return F.cross_entropy(logits.float().flatten(0, 1), batch["target_ids"].flatten(), ignore_index=-100)

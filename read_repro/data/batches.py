@@ -90,7 +90,7 @@ def collate(examples: list[Example], *, pad_id: int) -> dict[str, Tensor]:
         if key in examples[0]:
             batch[key] = _pad(examples, key, value)
     if "label" in examples[0]:
-        batch["labels"] = torch.tensor([example["label"] for example in examples])  # int64, or float32 of floats
+        batch["labels"] = torch.tensor([example["label"] for example in examples])  # int64, or float32 for numbers
     return batch
 
 

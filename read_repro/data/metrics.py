@@ -1,6 +1,7 @@
-"""The seven tasks' metrics, times 100 (section 3.2): Matthews for CoLA, two for MRPC, QQP and STS-B, else accuracy.
+"""The metrics of the seven tasks, times 100 (section 3.2): Matthews' correlation for CoLA, accuracy and F1 for MRPC
+and QQP, Pearson's and Spearman's correlation for STS-B, accuracy for the others.
 
-One prediction for every example leaves correlations undefined (0/0); they count as 0 and a warning says so.
+A correlation is undefined (0/0) where every prediction is the same; it counts as 0 then, and a warning says so.
 """
 
 import logging
@@ -16,7 +17,7 @@ from read_repro.errors import InputError
 
 logger = logging.getLogger(__name__)
 Vector = Sequence[float] | np.ndarray
-METRIC_PARTS = {  # the names whose mean is the task's one number
+METRIC_PARTS = {  # by metric, the parts whose mean is a task's one number
     "accuracy": ("accuracy",),
     "matthews": ("matthews",),
     "accuracy_f1": ("accuracy", "f1"),
@@ -44,7 +45,7 @@ def score(metric: str, predictions: Vector, labels: Vector) -> dict[str, float]:
 
 
 def majority_score(metric: str, train_labels: Vector, test_labels: Vector, *, regression: bool) -> float:
-    """Score on test of always answering train's commonest class (the lowest id among equals), or train's mean."""
+    """The test score of one answer to all: train's commonest class (of equals the lowest id), or the mean of numbers."""
     counts = Counter(np.asarray(train_labels).tolist())
     answer = float(np.mean(train_labels)) if regression else max(sorted(counts), key=counts.__getitem__)
     true = np.asarray(test_labels, dtype=float)

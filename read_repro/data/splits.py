@@ -1,4 +1,4 @@
-"""The splits of section 3.2: GLUE's test labels are not public, so validation and test come from what is.
+"""The splits of section 3.2. GLUE's test labels are not public, so all three splits are made of the other files.
 
 - ``halve_validation`` (CoLA, MRPC, STS-B): the first half of the permuted validation file is validation, the rest test.
 - ``hold_out_train`` (QNLI, QQP, SST-2): the first rows of the permuted training file are validation, the others train;
@@ -22,7 +22,11 @@ PERMUTATION_SEED = 42
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of a run: three splits, the sha256 of their content, whether they differ from the full data, and why."""
+    """The rows of a run in three splits.
+
+    ``fingerprint`` is the sha256 of their content, ``cut`` whether they differ in number from the full data's splits,
+    ``labels`` what has to be said of them wherever a number made from them is shown.
+    """
 
     train: list[Row]
     validation: list[Row]

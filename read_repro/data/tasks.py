@@ -18,7 +18,7 @@ from read_repro.foreign import shown
 
 Row = dict[str, str | int | float]  # a task's text columns and its "label"
 SPLIT_RULES = ("keep", "halve_validation", "hold_out_train")
-MAX_ANSWERS = 100_000  # label texts that a regression task may have
+MAX_ANSWERS = 100_000  # so many label texts a regression task may have at most
 TARGETS: tuple[str, ...] = get_args(Targets)
 
 

@@ -24,8 +24,8 @@ Score = Callable[[Sequence[float], Sequence[float]], dict[str, float]]
 class Optimisation:
     """AdamW with linear warm-up and linear decay to zero, the same for every method.
 
-    ``warmup`` is a share of ``total_steps``; the steps come from the config, not from the trainer, so that building
-    the schedule never touches the data loaders.
+    ``warmup`` is a share of ``total_steps``. The number of steps is given and not asked of the trainer, which would
+    build the data loaders to tell it.
     """
 
     lr: float
@@ -58,13 +58,13 @@ class Method(pl.LightningModule):
     """A way to fine-tune ``backbone``. Only parameters that require a gradient are trained, saved and counted.
 
     Args:
-        backbone: arrives frozen; the method thaws or adds what it trains. A task head always trains.
+        backbone: is frozen when it comes; the method thaws or adds what it trains. A task head trains with any method.
         optimisation: learning rate and schedule.
         score: (predictions, labels) -> metrics x100, among them ``score``, the task's one number.
     """
 
-    side_network = False  # True: the backbone stays in eval mode and outside the graph
-    keep: Mapping[str, Keep] = {}  # what a side network reads of each stack's frozen pass, which a store may hold
+    side_network = False  # whether the backbone stays in eval mode and no gradient ever flows through it
+    keep: Mapping[str, Keep] = {}  # by stack, what a side network reads of the frozen pass, and a store may hold
 
     def __init__(self, backbone: Backbone, optimisation: Optimisation, score: Score) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Method(pl.LightningModule):
     # ---- what a method overrides ------------------------------------------------------------------------------
 
     def encode(self, batch: Batch) -> Encoded:
-        """The source side; by default the backbone's own encoder."""
+        """What the source side hands on; by default the backbone's own encoder's state."""
         return Encoded(self.backbone.encode(batch), batch)
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class Method(pl.LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        self.train()  # from_pretrained leaves eval mode, and Lightning keeps what it finds
+        self.train()  # a pre-trained model comes in eval mode, and Lightning leaves each module as it finds it
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.backbone.loss(self(batch), batch)
