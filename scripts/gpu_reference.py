@@ -61,7 +61,7 @@ SET_UP_S = 15.0  # kept free in the budget for building, warming up and finishin
 
 
 def make_batches(*, number: int, batch_size: int, vocab_size: int) -> list[Batch]:
-    """Batches of examples of like length, as the data module makes them; the longest comes first, the others at random."""
+    """Batches of examples of like length, as the data module makes them; the longest first, the others at random."""
     generator = torch.Generator().manual_seed(0)
     weights = torch.tensor(LENGTHS, dtype=torch.float)
     bins = torch.multinomial(weights, number * batch_size, replacement=True, generator=generator)

@@ -45,7 +45,7 @@ def score(metric: str, predictions: Vector, labels: Vector) -> dict[str, float]:
 
 
 def majority_score(metric: str, train_labels: Vector, test_labels: Vector, *, regression: bool) -> float:
-    """The test score of one answer to all: train's commonest class (of equals the lowest id), or the mean of numbers."""
+    """The test score of one answer to all: train's commonest class (of equals the lowest id), or numbers' mean."""
     counts = Counter(np.asarray(train_labels).tolist())
     answer = float(np.mean(train_labels)) if regression else max(sorted(counts), key=counts.__getitem__)
     true = np.asarray(test_labels, dtype=float)
