@@ -42,7 +42,10 @@ def best_of(candidates: Iterable[Job]) -> Job | None:
 def final(sweep: Sweep) -> list[Job]:
     """Each contest's best setting on every seed; says where the choice was made without some runs of the search."""
     for contest, candidates in contests(sweep.search).items():
-        if lacking := sum(record_of(job) is None for job in candidates):
+        found = {job.name: record_of(job) for job in candidates}
+        if diverged := [name for name, record in found.items() if isinstance(record, Record) and not record.finished]:
+            logger.warning("not chosen among, because their loss left the numbers: %s", ", ".join(diverged))
+        if lacking := sum(record is None for record in found.values()):
             place = ", ".join(
                 part for part in contest if not part.startswith(("backbone.", "data.path", "results_dir"))
             )

@@ -25,13 +25,8 @@ def complete_last_try(folder: Path) -> None:
     attempt = folder / TRY
     if not attempt.is_dir():
         return
-    try:
-        whole = read_record(attempt / WHOLE) is not None
-    except ValueError as error:
-        logger.warning("%s; it is set aside as %s", error, set_aside(attempt / WHOLE).name)
-        return
-    if whole:
-        _move_up(attempt)
+    if (record := _record(attempt / WHOLE)) is not None:
+        _move_up(attempt, record)
 
 
 def begin_try(folder: Path) -> Path:
@@ -43,7 +38,7 @@ def begin_try(folder: Path) -> Path:
     for name in (JOURNAL, WEIGHTS):
         _aside_unless((attempt / name).is_file(), attempt / name)
     (attempt / WEIGHTS).unlink(missing_ok=True)
-    if not (folder / RESULT).exists():  # then the journal beside it is not that of a run that is done
+    if _record(folder / RESULT) is None:  # then the journal beside it is not that of a run that is done
         _aside_unless((folder / JOURNAL).is_file(), folder / JOURNAL)
         _continue(folder / JOURNAL, attempt / JOURNAL)
     _aside_unless(_readable(attempt / JOURNAL), attempt / JOURNAL)
@@ -53,16 +48,27 @@ def begin_try(folder: Path) -> Path:
 def end_try(attempt: Path, record: Record) -> None:
     """Put a try's results in the place of what was there."""
     write_record(attempt / WHOLE, record)
-    _move_up(attempt)
+    _move_up(attempt, record)
 
 
-def _move_up(attempt: Path) -> None:
+def _move_up(attempt: Path, record: Record) -> None:
+    if record.trained_weights is None:  # a run that diverged has none, and those of an older one are not its own
+        (attempt.parent / WEIGHTS).unlink(missing_ok=True)
     for name, place in ((JOURNAL, JOURNAL), (WEIGHTS, WEIGHTS), (WHOLE, RESULT)):
         target = attempt.parent / place
         _aside_unless(target.is_file(), target)
         move_up(attempt / name, target)
     if not any(attempt.iterdir()):
         attempt.rmdir()
+
+
+def _record(path: Path) -> Record | None:
+    """The record in a place; what is none is named and set aside."""
+    try:
+        return read_record(path)
+    except ValueError as error:
+        logger.warning("%s; it is set aside as %s", error, set_aside(path).name)
+        return None
 
 
 def _continue(earlier: Path, journal: Path) -> None:

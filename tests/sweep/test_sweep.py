@@ -235,6 +235,17 @@ def test_test_scores_are_never_read_for_selection(tmp_path: Path) -> None:
     assert final(sweep) == [jobs[1]]
 
 
+def test_a_run_that_diverged_is_done_and_named_and_not_chosen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    jobs = [stub(tmp_path, "read", val) for val in (10, 30, 20)]
+    sweep = sweep_of(tmp_path, jobs, "search")
+    run_sweep(sweep, Local(at_once=3))
+    record = json.loads(jobs[1].record.read_text())
+    jobs[1].record.write_text(json.dumps(record | {"status": "diverged", "diverged_step": 7}))
+    assert state(jobs[1]) == "done"
+    assert final(sweep) == [jobs[2]]
+    assert f"their loss left the numbers: {jobs[1].name}" in caplog.text
+
+
 def test_a_failed_run_stops_no_other_and_is_named_with_its_cause(tmp_path: Path) -> None:
     jobs = [stub(tmp_path, "read", val) for val in (-1, 10)]
     failed = run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))

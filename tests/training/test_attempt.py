@@ -141,6 +141,7 @@ def test_a_journal_beside_no_record_is_that_of_earlier_tries(tmp_path: Path) -> 
         ("try/best.safetensors", Path.mkdir),
         ("try/record.json", Path.mkdir),
         ("try/record.json", lambda path: path.write_text("{")),
+        ("result.json", lambda path: path.write_text("null")),
         ("journal.jsonl", Path.mkdir),
         ("best.safetensors", Path.mkdir),
     ],
@@ -152,7 +153,8 @@ def test_what_cannot_stay_is_named_and_set_aside(tmp_path: Path, caplog: pytest.
         with caplog.at_level(logging.WARNING):
             complete_last_try(tmp_path)
             do_try(tmp_path, "1")
-        assert state(tmp_path) == ("1", "1", ["1"])
+        record, weights, journal = state(tmp_path)
+        assert (record, weights, set(journal)) == ("1", "1", {"1"})
         assert f"set aside as {Path(name).name}.broken{again}" in caplog.text
         assert os.path.lexists(tmp_path / f"{name}.broken{again}")
         (tmp_path / Path(name).parts[-1]).unlink(missing_ok=True)
@@ -175,3 +177,12 @@ def test_a_record_that_was_written_is_the_one_that_moves_up(tmp_path: Path) -> N
     complete_last_try(tmp_path)
     assert read_record(tmp_path / "result.json") == record_with("1")
     assert not (tmp_path / "try").exists()
+
+
+def test_a_run_that_diverged_leaves_no_older_runs_weights(tmp_path: Path) -> None:
+    do_try(tmp_path, "1")
+    attempt = begin_try(tmp_path)
+    diverged = record_of(run_record() | {"status": "diverged", "diverged_step": 3})
+    end_try(attempt, diverged)
+    assert read_record(tmp_path / "result.json") == diverged
+    assert not (tmp_path / "best.safetensors").exists()
