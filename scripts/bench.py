@@ -49,7 +49,6 @@ import matplotlib.pyplot as plt
 FROZEN = "frozen forward"
 WIDTHS = (128, 256)
 ANSWERS = Answers(tokens=((3, 35, 57, 29, 1), (71, 1), (27, 1)), values=(0.0, 1.0, 2.0))  # MNLI's words, in length
-MIB = 2**20
 
 
 @dataclass

@@ -29,11 +29,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 
-from read_repro.config.composition import resolved
-from read_repro.config.files import CONF
-from read_repro.config.schema import read_config
+from read_repro.config.composition import composed
 from read_repro.methods.base import Method
 from read_repro.records.record import Hardware
 from read_repro.records.store import write_json
@@ -62,8 +59,7 @@ class Run:
 
 def train(folder: Path, *overrides: str) -> Run:
     """One run as ``train.py`` does it, in this process and without a record."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = read_config(resolved(compose("config", [*QUIET, *overrides])))
+    config = composed(*QUIET, *overrides)
     inputs = check(config, folder)
     parts = build(config, inputs)
     folder.mkdir(parents=True, exist_ok=True)

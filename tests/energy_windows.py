@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from read_repro.measure.energy_formulas import Sample, Window
+from read_repro.measure.energy_journal import read_windows
+from read_repro.measure.energy_summary import labels, summarise
 
 GPUS = (
     "GPU-8f2b1c3e-5d6a-4f70-9b1e-2c3d4e5f6071",
@@ -43,3 +45,13 @@ def write_package(root: Path, energy_uj: str) -> Path:
     for name, text in {"name": "package-0", "energy_uj": energy_uj, "max_energy_range_uj": "262143000000"}.items():
         (zone / name).write_text(text)
     return zone / "energy_uj"
+
+
+def read_journal(path: Path) -> dict[str, float | None]:
+    """The metrics over all windows of a journal, as `EnergyMeter.summary` gives them for one."""
+    return summarise(read_windows(path))
+
+
+def journal_labels(path: Path) -> list[str]:
+    """What `EnergyMeter.summary_labels` says of one window, for all of a journal."""
+    return labels(read_windows(path))

@@ -73,16 +73,6 @@ class Journal:
         self.close()
 
 
-def read_journal(path: Path | str) -> dict[str, float | None]:
-    """The ``energy/...`` metrics over all windows of a journal, as ``EnergyMeter.summary`` gives them for one."""
-    return summarise(read_windows(path))
-
-
-def journal_labels(path: Path | str) -> list[str]:
-    """What ``EnergyMeter.summary_labels`` says of one window, for all of a journal."""
-    return labels(read_windows(path))
-
-
 def earlier_tries(path: Path | str) -> tuple[dict[str, float | None], list[str]]:
     """What tries of a run spent that ended before their record, and what is missing from it."""
     windows = read_windows(path) if Path(path).exists() else []

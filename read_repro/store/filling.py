@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,18 +21,6 @@ log = logging.getLogger(__name__)
 FLUSH_BYTES = 128 * 2**20  # what a killed filler loses at most
 SPARE_SHARE = 0.95  # of the free space; a disk that is filled to the last byte is nobody's friend
 EPS = 1e-6  # of the RMS norm in backbones.frozen_pass
-
-
-@dataclass(frozen=True)
-class Filled:
-    """What a filling pass found and did, in examples and bytes."""
-
-    examples: int
-    found: int
-    filled: int
-    left_out: int
-    size_bytes: int
-    time_s: float
 
 
 def missing(store: StateStore, examples: Iterable[StoredExample]) -> list[StoredExample]:

@@ -9,8 +9,6 @@ from torch import Tensor
 from read_repro.backbones.stored_pass import HELD
 from read_repro.store.states import StateStore, StoredExample
 
-Arrays = dict[tuple[str, str], dict[str, np.ndarray]]
-
 
 def stored_tensors(store: StateStore, examples: Sequence[StoredExample]) -> dict[str, Tensor]:
     """What a batch of these examples carries, by ``<stack>/<part>/<array>``: (layers, B, T, ...), zero where padded.

@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
-from energy_windows import P0, burn, write_package
+from energy_windows import P0, burn, journal_labels, read_journal, write_package
 
 from read_repro.measure import energy_meter
-from read_repro.measure.energy_journal import journal_labels, read_journal
 from read_repro.measure.energy_meter import EnergyMeter
 
 

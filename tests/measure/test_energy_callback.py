@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from energy_windows import P0, burn
+from energy_windows import P0, burn, read_journal
 
 from read_repro.errors import InputError
 from read_repro.measure.energy_callback import EnergyCallback
-from read_repro.measure.energy_journal import read_journal, read_windows
+from read_repro.measure.energy_journal import read_windows
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STEP_S = 0.03

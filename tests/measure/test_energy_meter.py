@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from energy_windows import GPUS, P0, write_package
+from energy_windows import GPUS, P0, journal_labels, read_journal, write_package
 
 from read_repro.errors import InputError
 from read_repro.measure import energy_meter
 from read_repro.measure.energy_formulas import Sample
-from read_repro.measure.energy_journal import journal_labels, read_journal, read_windows
+from read_repro.measure.energy_journal import read_windows
 from read_repro.measure.energy_meter import EnergyMeter
 from read_repro.measure.energy_summary import FEW_READINGS
 
