@@ -5,7 +5,7 @@ H hidden, N layers.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,38 @@ from read_repro.backbones.frozen_pass import Layer
 CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell, "lstm": nn.LSTMCell}
 
 
+@dataclass(frozen=True)
+class GRUWeights:
+    """A GRU cell's weights as its step uses them: W_ih whole, W_hh cut between the gates r, z and the candidate n.
+
+    They are cut once for all layers: cut at every layer, each cut's gradient would be padded to the whole by itself.
+    """
+
+    from_x: tuple[Tensor, Tensor]
+    gates_from_h: tuple[Tensor, Tensor]
+    candidate_from_h: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, cell: nn.GRUCell) -> Self:
+        """Of a cell, for one forward pass."""
+        split, (weight, bias) = 2 * cell.hidden_size, (cell.weight_hh, cell.bias_hh)
+        return cls((cell.weight_ih, cell.bias_ih), (weight[:split], bias[:split]), (weight[split:], bias[split:]))
+
+
 @dataclass
 class Progress:
     """How far a `SideRNN` has come along the layers of a batch.
 
-    ``encoder_correction`` (B, S, D) is dphi_E, in the decoder; ``h`` and the LSTM's ``c`` (B, T, H) are the last
-    step's; ``total`` is the sum so far of what the correction is made of: states (B, T, H) or, without recurrence,
-    corrections (B, T, D).
+    ``encoder_correction`` (B, S, D) is dphi_E, in the decoder; ``h`` (B, T, H) and the LSTM's ``c`` (B * T, H) are the
+    last step's, None before the first; ``weights`` are a GRU's, cut for its steps; ``total`` is the sum so far of what
+    the correction is made of: states (B, T, H) or, without recurrence, corrections (B, T, D).
     """
 
     encoder_correction: Tensor | None = None
     steps: int = 0
     h: Tensor | None = None
     c: Tensor | None = None
+    weights: GRUWeights | None = None
     total: Tensor | None = None
 
 
@@ -84,14 +103,12 @@ class SideRNN(nn.Module):
 
     def step(self, progress: Progress, layer: Layer) -> None:
         """Take one layer, for all tokens at once."""
-        if progress.h is None:
-            progress.h = layer.hidden.new_zeros(*layer.hidden.shape[:-1], self.hidden)
         x = self.join(layer, progress.h, progress.encoder_correction)
         if self.recurrent:
-            progress.h, progress.c = self.advance(self.cells[0], x, progress.h, progress.c)
+            progress.h = self.advance(self.cells[0], x, progress)
             part = progress.h if self.aggregate == "mean" else None
-        else:  # h stays zero
-            part = self.up[progress.steps](self.advance(self.cells[progress.steps], x, progress.h, progress.c)[0])
+        else:  # h stays at its start, and so does c
+            part = self.up[progress.steps](self.advance(self.cells[progress.steps], x, Progress()))
         if part is not None:
             progress.total = part if progress.total is None else progress.total + part
         progress.steps += 1
@@ -103,20 +120,20 @@ class SideRNN(nn.Module):
             correction = self.up[0](progress.h if progress.total is None else progress.total / progress.steps)
         return correction if self.output_scale == 1.0 else self.output_scale * correction
 
-    def advance(self, cell: nn.Module, x: Tensor, h: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """One step of a cell for all tokens at once: (B, T, inputs), (B, T, H) -> (B, T, H).
-
-        Only an LSTM has a ``c``; None is its start, zero.
-        """
-        x_rows, h_rows = x.flatten(0, 1), h.flatten(0, 1)  # (B * T, .)
+    def advance(self, cell: nn.Module, x: Tensor, progress: Progress) -> Tensor:
+        """One step of a cell for all tokens at once: (B, T, inputs) -> h (B, T, H); an LSTM's c goes into progress."""
+        x_rows, shape = x.flatten(0, 1), (*x.shape[:2], self.hidden)  # (B * T, .)
+        h_rows = None if progress.h is None else progress.h.flatten(0, 1)
         if isinstance(cell, nn.GRUCell):
-            return gru_step(cell, x_rows, h_rows).view_as(h), None
+            progress.weights = progress.weights or GRUWeights.of(cell)
+            return gru_step(progress.weights, x_rows, h_rows).view(shape)
         if isinstance(cell, nn.LSTMCell):
-            new_h, new_c = cell(x_rows, (h_rows, torch.zeros_like(h_rows) if c is None else c.flatten(0, 1)))
-            return new_h.view_as(h), new_c.view_as(h)
-        return cell(x_rows, h_rows).view_as(h), None
+            state = None if h_rows is None or progress.c is None else (h_rows, progress.c)
+            new_h, progress.c = cell(x_rows, state)
+            return new_h.view(shape)
+        return cell(x_rows, h_rows).view(shape)
 
-    def join(self, layer: Layer, h: Tensor, encoder_correction: Tensor | None) -> Tensor:
+    def join(self, layer: Layer, h: Tensor | None, encoder_correction: Tensor | None) -> Tensor:
         """The joiner: x_i, (B, T, D) or (B, T, D + H)."""
         phi = layer.hidden if self.norm is None else self.norm(layer.hidden)
         if self.own is None or self.others is None:
@@ -125,6 +142,7 @@ class SideRNN(nn.Module):
             assert layer.cross_scores is not None
             return phi + layer.cross_scores @ encoder_correction
         assert layer.self_scores is not None
+        h = phi.new_zeros(*phi.shape[:-1], self.hidden) if h is None else h
         psi = self.own(h) + layer.self_scores @ self.others(h)
         if self.encoder is not None:
             assert layer.cross_scores is not None
@@ -133,15 +151,18 @@ class SideRNN(nn.Module):
         return torch.cat([phi, psi], dim=-1)
 
 
-def gru_step(cell: nn.GRUCell, x: Tensor, h: Tensor) -> Tensor:
-    """``cell(x, h)``, (rows, inputs), (rows, H) -> (rows, H), in operations that keep little for the backward pass.
+def gru_step(weights: GRUWeights, x: Tensor, h: Tensor | None) -> Tensor:
+    """One step of a GRU cell, (rows, inputs), (rows, H) -> (rows, H), in operations that keep little for the backward
+    pass; None for ``h`` is the start, zero, which takes no product.
 
     They keep r, z, n, W_hn h and the result, 5 H a row; torch's own cell keeps 7 H on the CPU and on CUDA, fused, 12 H:
     both its products (3 H each) and a workspace (5 H).
     """
-    split = 2 * h.shape[-1]
-    from_x = F.linear(x, cell.weight_ih, cell.bias_ih)  # (rows, 3 H): r, z, n
-    gates = torch.sigmoid(from_x[:, :split] + F.linear(h, cell.weight_hh[:split], cell.bias_hh[:split]))
-    r, z = gates.chunk(2, dim=-1)
-    n = torch.tanh(torch.addcmul(from_x[:, split:], r, F.linear(h, cell.weight_hh[split:], cell.bias_hh[split:])))
-    return torch.lerp(n, h.to(n.dtype), z)  # (1 - z) n + z h; h starts in 32 bit under autocast
+    from_x = F.linear(x, *weights.from_x)  # (rows, 3 H): r, z, n
+    gates_from_h, candidate_from_h = (
+        pair[1] if h is None else F.linear(h, *pair) for pair in (weights.gates_from_h, weights.candidate_from_h)
+    )
+    split = len(weights.gates_from_h[1])
+    r, z = torch.sigmoid(from_x[:, :split] + gates_from_h).chunk(2, dim=-1)
+    n = torch.tanh(torch.addcmul(from_x[:, split:], r, candidate_from_h))
+    return torch.lerp(n, torch.zeros_like(n) if h is None else h.to(n.dtype), z)  # (1 - z) n + z h

@@ -14,7 +14,7 @@ from read_repro.backbones.frozen_pass import Keep, Layer, States, rms_norm
 from read_repro.errors import InputError
 from read_repro.measure.peak_memory import SavedForBackward
 from read_repro.methods.read import READ
-from read_repro.methods.read_side import SideRNN, gru_step
+from read_repro.methods.read_side import GRUWeights, SideRNN, gru_step
 
 VARIANTS: list[dict[str, Any]] = [
     *({"cell": cell, "joiner": joiner} for cell in ("gru", "rnn", "lstm") for joiner in ("identity", "attention")),
@@ -250,7 +250,8 @@ def test_the_backbones_dropout_is_off_in_training() -> None:
 def test_reads_gru_is_torchs_own() -> None:
     torch.manual_seed(0)
     cell, x, h = nn.GRUCell(7, 5), torch.randn(11, 7), torch.randn(11, 5)
-    torch.testing.assert_close(gru_step(cell, x, h), cell(x, h))
+    torch.testing.assert_close(gru_step(GRUWeights.of(cell), x, h), cell(x, h))
+    torch.testing.assert_close(gru_step(GRUWeights.of(cell), x, None), cell(x, torch.zeros_like(h)))
 
 
 @pytest.mark.parametrize("changes", [{"cell": "gru"}, {"cell": "rnn"}, {"cell": "lstm"}, {"norm": "learned"}])
