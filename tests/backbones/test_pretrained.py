@@ -142,7 +142,7 @@ def test_shards_are_those_the_index_names(tmp_path: Path) -> None:
     assert torch.equal(output(load_model(checkpoint)), before)
     print_before = checkpoint.weights_fingerprint()
     save_file({**halves["model-1.safetensors"], "y": torch.ones(1)}, tmp_path / "model-1.safetensors")
-    assert checkpoint.weights_fingerprint() != print_before
+    assert replace(checkpoint).weights_fingerprint() != print_before  # one object looks once
 
 
 def test_nothing_is_loaded_under_another_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
