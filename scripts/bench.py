@@ -258,7 +258,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def draw(folder: Path) -> None:
     """All records of a folder as bars, the law as a line on each."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if "one_pass" not in path.name]
     figure, grid = plt.subplots(1, len(records), figsize=(4.6 * len(records), 4.2), squeeze=False, layout="constrained")
     for axes, record in zip(grid[0], records, strict=True):
         rows = record["rows"][::-1]
@@ -278,7 +278,7 @@ def draw(folder: Path) -> None:
             xlabel="time a step over a frozen forward pass",
         )
         axes.title.set_fontsize(8)
-        axes.legend(fontsize=7, loc="lower right")
+        axes.legend(fontsize=7, loc="center right")
     figure.savefig(folder / "bench.png", dpi=130)
 
 
