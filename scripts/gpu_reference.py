@@ -36,7 +36,8 @@ from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_checkpoint, load_method
 from read_repro.paper import METHODS
-from read_repro.records.store import SCHEMA, write_json
+from read_repro.records.record import Hardware, ReferenceRecord
+from read_repro.records.store import write_record
 from read_repro.training.provenance import commit, hardware_of, package_versions
 
 log = logging.getLogger("gpu_reference")
@@ -140,7 +141,7 @@ def measure_inference(method: Method, batches: list[Batch], *, window_s: float) 
     return {"time/latency_s": batch_s / len(batches[0]["labels"]), **memory.metrics()}
 
 
-def measure(checkpoint: Checkpoint, name: str, options: argparse.Namespace, window_s: float) -> dict[str, Any]:
+def measure(checkpoint: Checkpoint, name: str, options: argparse.Namespace, window_s: float) -> ReferenceRecord:
     """The record of one method on one backbone."""
     torch.manual_seed(0)
     with torch.device(options.device):
@@ -152,25 +153,17 @@ def measure(checkpoint: Checkpoint, name: str, options: argparse.Namespace, wind
     )
     batches = [{key: value.to(options.device) for key, value in batch.items()} for batch in made]
     training, labels = measure_training(method, batches, window_s=window_s)
-    return {
-        "schema": SCHEMA,
-        "kind": "reference",
-        "status": "finished",
-        "backbone": checkpoint.name,
-        "method": name,
-        "setting": {},
-        "batch_size": options.batch_size,
-        "window_s": window_s,
-        "hardware": options.hardware,
-        "metrics": {
-            **training,
-            **measure_inference(method, batches, window_s=window_s * INFERENCE_SHARE),
-            **sizes,
-        },
-        "labels": ["random weights", "fp32", "token lengths drawn like MNLI's", f"window {window_s:g} s", *labels],
-        "versions": package_versions(),
-        "commit": commit(),
-    }
+    return ReferenceRecord(
+        backbone=checkpoint.name,
+        method=name,
+        batch_size=options.batch_size,
+        window_s=window_s,
+        hardware=Hardware(**options.hardware),
+        metrics={**training, **measure_inference(method, batches, window_s=window_s * INFERENCE_SHARE), **sizes},
+        labels=("random weights", "fp32", "token lengths drawn like MNLI's", f"window {window_s:g} s", *labels),
+        versions=package_versions(),
+        commit=commit(),
+    )
 
 
 def window_of(backbone: str, method: str) -> float:
@@ -205,8 +198,8 @@ def measure_all(options: argparse.Namespace) -> int:
             failed += 1
         else:
             (options.out / path).parent.mkdir(parents=True, exist_ok=True)
-            write_json(options.out / path, record)
-            log.info("%s: %.3g s a step", path, record["metrics"]["time/step_s"])
+            write_record(options.out / path, record)
+            log.info("%s: %.3g s a step", path, record.metrics["time/step_s"])
         gc.collect()
         torch.cuda.empty_cache()
     log.info("%d left for another call, %d failed", left, failed)

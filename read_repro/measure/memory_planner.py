@@ -28,7 +28,8 @@ from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
 from read_repro.records.naming import show
-from read_repro.records.store import SCHEMA, write_json
+from read_repro.records.record import PlannedRecord
+from read_repro.records.store import write_record
 from read_repro.store.parts import DTYPES, parts_of
 from read_repro.store.states import specs_of
 from read_repro.units import BYTES_PER_GIB
@@ -154,7 +155,7 @@ def count_inference(method: Method, batch: dict[str, Tensor]) -> dict[str, int]:
     return ledger.peak()
 
 
-def planned(plan: Plan) -> dict[str, Any]:
+def planned(plan: Plan) -> PlannedRecord:
     """The planner's record of a plan."""
     method = build_planned(plan)
     sizes = count(method)
@@ -168,33 +169,28 @@ def planned(plan: Plan) -> dict[str, Any]:
         batch |= stored_batch(method, plan) if plan.states != "live" else {}
         parts = (count_training if plan.phase == "train" else count_inference)(method, batch)
     stored = [] if plan.states == "live" else [f"frozen states from the store in {plan.states}"]
-    return {
-        "schema": SCHEMA,
-        "kind": "planned",
-        "backbone": plan.backbone,
-        "method": plan.method,
-        "setting": plan.setting,
-        "phase": plan.phase,
+    peak_bytes = {PEAK_KEYS[plan.phase]: sum(parts.values()), **{f"memory/{name}_gib": n for name, n in parts.items()}}
+    return PlannedRecord(
+        backbone=plan.backbone,
+        method=plan.method,
+        setting=plan.setting,
+        phase=plan.phase,  # type: ignore[arg-type]  # one of the two, as the plan has checked
         **{key: getattr(plan, key) for key in (*SIZE_KEYS, "attention", "states")},
-        "metrics": {
-            PEAK_KEYS[plan.phase]: sum(parts.values()) / BYTES_PER_GIB,
-            **{f"memory/{name}_gib": size_bytes / BYTES_PER_GIB for name, size_bytes in parts.items()},
-            **sizes,
-        },
-        "labels": ["planned", "fp32", f"{plan.attention} attention", "AdamW foreach", *stored],
-    }
+        metrics={**{key: size_bytes / BYTES_PER_GIB for key, size_bytes in peak_bytes.items()}, **sizes},
+        labels=("planned", "fp32", f"{plan.attention} attention", "AdamW foreach", *stored),
+    )
 
 
-def describe(plan: Plan, record: Mapping[str, Any]) -> str:
+def describe(plan: Plan, record: PlannedRecord) -> str:
     """The peak in one line, then its parts."""
-    metrics = record["metrics"]
+    metrics = record.metrics
     parts = [f"  {name:<12}{metrics[f'memory/{name}_gib']:8.3f}" for name in CATEGORIES]
     return "\n".join(
         [
             f"peak {metrics[PEAK_KEYS[plan.phase]]:.2f} GiB",
             *parts,
             f"planned: {plan.method} on {plan.backbone}, phase={plan.phase}, batch {plan.batch_size}, "
-            f"{plan.source_tokens} + {plan.target_tokens} tokens, {', '.join(record['labels'][1:])}",
+            f"{plan.source_tokens} + {plan.target_tokens} tokens, {', '.join(record.labels[1:])}",
         ]
     )
 
@@ -232,7 +228,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.write is not None:
         path = options.write / plan.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, record)
+        write_record(path, record)
     return 0
 
 

@@ -91,7 +91,10 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRecord:
-    """One plan of the memory planner; sizes are in examples and tokens."""
+    """One plan of the memory planner; sizes are in examples and tokens.
+
+    ``states`` says whether the backbone runs (``live``) or its frozen states come from the store, and in which type.
+    """
 
     KIND: ClassVar[str] = "planned"
 
@@ -103,6 +106,7 @@ class PlannedRecord:
     source_tokens: int
     target_tokens: int
     attention: Text
+    states: Text = "live"
     metrics: Metrics
     labels: tuple[Text, ...]
 

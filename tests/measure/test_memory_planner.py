@@ -1,7 +1,6 @@
 """The planner against what is known: bytes counted by hand, the CPU's own allocator, and methods that differ."""
 
 import itertools
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +22,8 @@ from read_repro.measure.allocation_tracker import Ledger
 from read_repro.measure.memory_planner import Plan, count_inference, count_training, full_batch, materialise, planned
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method
+from read_repro.records.record import PlannedRecord
+from read_repro.records.store import read_as
 
 TINY = {"vocab_size": 512, "d_model": 128, "d_ff": 256, "d_kv": 32, "num_layers": 2, "num_heads": 4}
 SIZES = {"batch_size": 8, "source_tokens": 64, "target_tokens": 2}
@@ -123,7 +124,7 @@ def test_materialised_weights_stay_tied_and_frozen() -> None:
 
 def test_read_takes_a_fifth_of_full_tuning_on_t5_base() -> None:
     peaks = {
-        name: planned(Plan(backbone="t5-base", method=name))["metrics"]["memory/train_peak_gib"]
+        name: planned(Plan(backbone="t5-base", method=name)).metrics["memory/train_peak_gib"]
         for name in ("full", "read")
     }
     assert peaks["full"] == pytest.approx(8.998, abs=0.01)
@@ -132,7 +133,7 @@ def test_read_takes_a_fifth_of_full_tuning_on_t5_base() -> None:
 
 def test_read_takes_two_percent_more_than_the_backbone_to_predict() -> None:
     peaks = {
-        name: planned(Plan(backbone="t5-base", method=name, phase="infer"))["metrics"]["memory/inference_gib"]
+        name: planned(Plan(backbone="t5-base", method=name, phase="infer")).metrics["memory/inference_gib"]
         for name in ("full", "read")
     }
     assert 1 < peaks["read"] / peaks["full"] <= 1.02  # 1.20 where all layers' states are kept
@@ -180,10 +181,10 @@ def test_a_mistake_is_one_line_that_says_what_is_allowed(
 def test_a_record_says_what_was_planned(tmp_path: Path) -> None:
     asked = ["--write", str(tmp_path), "backbone=t5-small", "method=read", "batch_size=2", "method.hidden=16"]
     assert planner.main(asked) == 0
-    record = json.loads((tmp_path / "t5-small" / "read,hidden=16,batch_size=2.json").read_text())
-    assert (record["kind"], record["phase"], record["batch_size"]) == ("planned", "train", 2)
-    assert record["setting"] == {"hidden": 16, "batch_size": 2}
-    assert "planned" in record["labels"]
+    record = read_as(PlannedRecord, tmp_path / "t5-small" / "read,hidden=16,batch_size=2.json")
+    assert (record.phase, record.batch_size) == ("train", 2)
+    assert record.setting == {"hidden": 16, "batch_size": 2}
+    assert "planned" in record.labels
 
 
 def test_a_backbone_without_a_size_is_refused() -> None:
@@ -191,12 +192,17 @@ def test_a_backbone_without_a_size_is_refused() -> None:
         planned(Plan(backbone="local-t5", method="full"))
 
 
+def test_a_plan_of_stored_states_is_a_record_that_can_be_read(tmp_path: Path) -> None:
+    asked = ["--write", str(tmp_path), "backbone=t5-small", "method=read", "batch_size=2", "states=fp16"]
+    assert planner.main(asked) == 0
+    (path,) = tmp_path.rglob("*.json")
+    assert read_as(PlannedRecord, path).states == "fp16"
+
+
 def test_states_from_the_store_need_no_backbone() -> None:
     """READ on T5-base keeps the output map and its states: at most a tenth of full-tuning's 9 GiB."""
-    live, stored = (
-        planned(Plan(backbone="t5-small", method="read", states=kind))["metrics"] for kind in ("live", "fp16")
-    )
+    live, stored = (planned(Plan(backbone="t5-small", method="read", states=kind)).metrics for kind in ("live", "fp16"))
     assert stored["memory/weights_gib"] < 0.5 * live["memory/weights_gib"]
-    assert planned(Plan(backbone="t5-base", method="read", states="fp32"))["metrics"]["memory/train_peak_gib"] < 0.9
+    assert planned(Plan(backbone="t5-base", method="read", states="fp32")).metrics["memory/train_peak_gib"] < 0.9
     with pytest.raises(InputError, match="trains through the backbone"):
         planned(Plan(backbone="t5-small", method="lora", states="fp32"))
