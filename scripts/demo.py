@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from read_repro.errors import signals_stop
 from read_repro.records.record import Record
 from read_repro.records.store import RESULT, read_record
 
@@ -45,7 +46,8 @@ def demo_record(method: str) -> Record:
     if not found:
         print(f"--- {method}", flush=True)
         command = [sys.executable, str(ROOT / "train.py"), f"method={method}", *COMMON, *RUNS[method]]
-        subprocess.run(command, check=True)
+        if (code := subprocess.run(command, check=False).returncode) != 0:
+            sys.exit(code)  # it has said why
         found = sorted(RESULTS.glob(f"runs/minilm/synthetic/mnli/{method},*/seed=0/{RESULT}"))
     record = read_record(found[0])
     assert record is not None
@@ -135,4 +137,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with signals_stop():
+        main()

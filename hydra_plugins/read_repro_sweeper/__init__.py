@@ -46,9 +46,6 @@ class ReadReproSweeper(Sweeper):
         except InputError as error:
             logger.error("error: %s", error)
             sys.exit(2)
-        except KeyboardInterrupt:
-            logger.error("stopped; the same command goes on from here")
-            sys.exit(130)
         if failed:
             lines = (f"  {name}: {cause}" for name, cause in failed.items())
             logger.error("%s", "\n".join((f"{len(failed)} failed:", *lines)))

@@ -98,7 +98,11 @@ def cause(folder: Path, *, since_s: float = 0.0) -> str | None:
     except OSError:
         return None
     last = next((line for line in reversed(lines) if line.strip() and not line[0].isspace()), "")
-    return None if last.startswith(("KeyboardInterrupt", "SystemExit")) else last[:SHOWN_OF_CAUSE]
+    return (
+        None
+        if last.startswith(("KeyboardInterrupt", "SystemExit", "read_repro.errors.Stopped"))
+        else last[:SHOWN_OF_CAUSE]
+    )
 
 
 @dataclass

@@ -9,7 +9,7 @@ from read_repro.backbones.checkpoint import Checkpoint
 from read_repro.config.schema import RunConfig
 from read_repro.data import sources
 from read_repro.data.tasks import Task
-from read_repro.errors import InputError
+from read_repro.errors import InputError, cut_short
 from read_repro.training.plain_values import checkpoint_of, task_of
 
 
@@ -39,7 +39,9 @@ def check(config: RunConfig, folder: Path) -> Inputs:
         InputError: one line that says what was given, what is allowed and what to do next.
     """
     _check_threads(config.trainer.threads)
-    check_writable(folder)
+    check_writable(folder, "results_dir")
+    if config.cache.place == "disk" and config.cache.path is not None:
+        check_writable(Path(config.cache.path), "cache.path")
     task, checkpoint = task_of(config.task.plain()), checkpoint_of(config.backbone.plain())
     checkpoint.locate()
     return Inputs(task, checkpoint, folder, sources.read(task, source=config.data.source, path=config.data.path))
@@ -52,22 +54,21 @@ def _check_threads(threads: int | None) -> None:
         raise InputError(f"trainer.threads={threads}: this machine has {cores} cores; choose at most that, or null")
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, key: str) -> None:
     """Refuse a folder that could not be made, tried by making another one beside it for a moment.
 
     Raises:
-        InputError: with what the system says against it.
+        InputError: with what the system says against it, and the key of the configuration that names it.
     """
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".read-repro-", dir=_nearest(folder)))
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise unwritable(folder, error, key) from error
 
 
-def unwritable(folder: Path, error: OSError) -> InputError:
+def unwritable(folder: Path, error: OSError, key: str = "results_dir") -> InputError:
     """One line on a place that the system does not let us write to."""
-    place = str(folder) if len(str(folder)) <= 200 else f"{str(folder)[:200]}..."
-    return InputError(f"results cannot be written to {place} ({error.strerror}): choose another results_dir")
+    return InputError(f"{cut_short(str(folder))} cannot be written to ({error.strerror}): choose another {key}")
 
 
 def _nearest(folder: Path) -> Path:

@@ -11,12 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from read_repro.config.composition import explain_composition, resolved
 from read_repro.config.files import CONF
 from read_repro.config.schema import read_config
-from read_repro.errors import InputError
+from read_repro.errors import InputError, Stopped, signals_stop, system_refusal, system_refusals
 from read_repro.foreign import refuse_code
 from read_repro.records.naming import identity, run_name
 from read_repro.training.checks import check
@@ -25,31 +24,39 @@ logger = logging.getLogger("read_repro.train")
 
 
 def main() -> None:
-    """The command; it ends with 0, or with 2 where something was refused: each mistake is one line."""
+    """The command. It ends with 2 for what was refused, 1 for a run that failed, 130 or 143 for a signal."""
     # Hydra then hands its errors on as they are; without this it prints many lines of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     started: list[DictConfig] = []
-    refused: list[Exception] = []
+    codes: list[int] = []
+
+    def end(code: int, why: object) -> None:
+        logger.error("error: %s", why)
+        codes.append(code)
 
     @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
     def job(config: DictConfig) -> None:
-        """One run. A mistake is not raised, so that Hydra adds no lines and a multirun goes on with its other jobs."""
+        """One run. What ends it is told, not raised: so Hydra adds no lines, and a multirun goes on with other jobs."""
         started.append(config)
         try:
             run_one(config)
         except InputError as error:
-            refused.append(error)
-            logger.error("error: %s", error)
+            end(2, error)
+        except OSError as error:  # of the training; until it begins, an OSError is made an InputError
+            end(1, system_refusal(error))
 
-    try:
-        job()
-    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-        if started:  # then it is not about the command line
+    with signals_stop():
+        try:
+            job()
+        except Stopped as stopped:
+            logger.error("%s: what is done stays done, and the same command does the rest", stopped)
             raise
-        refused.append(error)
-        logger.error("error: %s", explain_composition(error, sys.argv[1:]))
-    if refused:
-        sys.exit(2)
+        except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+            if started:  # then it is not about the command line
+                raise
+            end(2, explain_composition(error, sys.argv[1:]))
+    if codes:
+        sys.exit(min(codes))
 
 
 def run_one(config: DictConfig) -> None:
@@ -61,10 +68,10 @@ def run_one(config: DictConfig) -> None:
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
     shipped: Any = OmegaConf.to_container(files, resolve=True)  # a file may leave a key to the command line
     named = identity(checked.plain(), shipped, method=choices["method"])
-    inputs = check(checked, Path(checked.results_dir) / "runs" / run_name(**named))
-    logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
-    from read_repro.training.run import run  # torch is imported only now
-
+    with system_refusals():
+        inputs = check(checked, Path(checked.results_dir) / "runs" / run_name(**named))
+        logger.info("%s", OmegaConf.to_yaml(config, resolve=True))
+        from read_repro.training.run import run  # torch is imported only now
     run(checked, named, inputs)
 
 

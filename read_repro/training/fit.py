@@ -1,5 +1,6 @@
 """Fit, test and measure: the part of a record that a run finds out."""
 
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from read_repro.config.schema import RunConfig
 from read_repro.data.datamodule import GlueData
+from read_repro.errors import Stopped
 from read_repro.measure.energy_callback import EnergyCallback
 from read_repro.measure.energy_journal import earlier_tries
 from read_repro.measure.energy_meter import EnergyMeter
@@ -105,7 +107,7 @@ def fit(trainer: pl.Trainer, method: Method, data: GlueData) -> None:
     """Train to the end. A run that was told to stop leaves no record: its numbers would be those of a shorter one."""
     trainer.fit(method, datamodule=data)
     if trainer.received_sigterm or trainer.interrupted:
-        raise KeyboardInterrupt("the run was told to stop: no record")
+        raise Stopped(signal.SIGTERM if trainer.received_sigterm else signal.SIGINT)
 
 
 def tested(

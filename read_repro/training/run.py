@@ -12,12 +12,12 @@ from filelock import FileLock, Timeout
 
 from read_repro.config.files import method_version
 from read_repro.config.schema import RunConfig
-from read_repro.errors import InputError
+from read_repro.errors import InputError, system_refusal, system_refusals
 from read_repro.measure.parameters import count
 from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
-from read_repro.records.store import RESULT, finished
+from read_repro.records.store import RESULT, finished, write_text
 from read_repro.training.attempt import begin_try, complete_last_try, end_try
 from read_repro.training.checks import Inputs, unwritable
 from read_repro.training.fit import train_and_test
@@ -26,6 +26,7 @@ from read_repro.training.provenance import commit, hardware_of, package_versions
 from read_repro.training.trainer import lightnings_settings
 
 logger = logging.getLogger(__name__)
+ERROR = "error.txt"
 
 
 def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Record | None:
@@ -46,7 +47,8 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)  # of the whole process, from before the first computation
     hardware = Hardware(**hardware_of(accelerator=trainer.accelerator, precision=trainer.precision))
-    parts, plain = build(config, inputs), config.plain()
+    with system_refusals():
+        parts, plain = build(config, inputs), config.plain()
     version, weights = method_version(config.method.target), inputs.checkpoint.weights_fingerprint()
     wanted = facts(plain, method_version=version, weights=weights, data=parts.data.fingerprint, device=hardware.device)
     if config.dry_run:
@@ -101,8 +103,9 @@ def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder
 
     An old record, its weights and its journal stay until the new ones are whole.
     """
-    try:
+    with system_refusals():
         attempt = begin_try(folder)
+    try:
         with lightnings_settings():
             measured = train_and_test(parts, config, folder, attempt, hardware)
         record = Record(
@@ -115,11 +118,19 @@ def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder
         )
         end_try(attempt, record)
     except BaseException:
-        (folder / "error.txt").write_text(traceback.format_exc())
+        note_error(folder)
         raise
-    (folder / "error.txt").unlink(missing_ok=True)
+    (folder / ERROR).unlink(missing_ok=True)
     tell(record, folder / RESULT)
     return record
+
+
+def note_error(folder: Path) -> None:
+    """Leave the traceback of what is being handled in a run's folder: all of it, or on a full disk no file at all."""
+    try:
+        write_text(folder / ERROR, traceback.format_exc())
+    except OSError as error:
+        logger.warning("%s cannot be written: %s", folder / ERROR, system_refusal(error))
 
 
 def tell(record: Record, path: Path) -> None:

@@ -4,6 +4,7 @@ The file may be anyone's, or damaged on its way: it is read as data, and used on
 what the method trains.
 """
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -30,7 +31,10 @@ def save_trainable(method: Method, path: Path) -> str:
     temporary.unlink(missing_ok=True)
     temporary.touch()
     mode = temporary.stat().st_mode & 0o777  # the umask's; safetensors' own file is its owner's alone
-    save_file(tensors, temporary, metadata={"sha256": digest})
+    try:
+        save_file(tensors, temporary, metadata={"sha256": digest})
+    except SafetensorError as error:  # its word for what the system refuses, such as a full disk
+        raise OSError(errno.EIO, reason(error), str(path)) from error
     temporary.chmod(mode)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())

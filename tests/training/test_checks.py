@@ -83,10 +83,10 @@ def test_a_place_that_cannot_be_made_is_refused_beforehand(place: str, tmp_path:
     (tmp_path / "file").write_text("")
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(InputError, match="choose another results_dir"):
-        checks.check_writable(tmp_path / place)
+        checks.check_writable(tmp_path / place, "results_dir")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fifo", "file"]
 
 
 def test_a_place_that_can_be_made_is_left_as_it_was(tmp_path: Path) -> None:
-    checks.check_writable(tmp_path / "a" / "b")
+    checks.check_writable(tmp_path / "a" / "b", "results_dir")
     assert list(tmp_path.iterdir()) == []
