@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from read_repro.config.composition import explain_composition, resolved
 from read_repro.config.files import CONF
@@ -51,7 +52,7 @@ def main() -> None:
         except Stopped as stopped:
             logger.error("%s: what is done stays done, and the same command does the rest", stopped)
             raise
-        except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, YAMLError, OSError, ValueError) as error:
             if started:  # then it is not about the command line
                 raise
             end(2, explain_composition(error, sys.argv[1:]))
