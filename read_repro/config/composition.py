@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from read_repro.config.files import CONF, names
@@ -75,13 +76,16 @@ def _no_choice(group: str, given: str) -> str:
 def _keys(arguments: Sequence[str]) -> list[str]:
     """Every key of the configuration for the groups that the command line chose, and the groups themselves."""
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     groups = sorted(path.name for path in CONF.iterdir() if path.is_dir())
     chosen = [argument for argument in arguments if argument.partition("=")[0] in groups and "," not in argument]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    # A sweep asks while Hydra is at work, the entry after it has given up.
+    under_way = GlobalHydra.instance().is_initialized()
+    with nullcontext() if under_way else initialize_config_dir(str(CONF), version_base="1.3"):
         config = OmegaConf.to_container(compose("config", chosen))
-    return [*groups, *_flat(config)]
+    return [*groups, *(key for key in _flat(config) if not key.startswith("sweep."))]
 
 
 def _flat(node: object, prefix: str = "") -> list[str]:

@@ -195,8 +195,12 @@ def _part(group: str, target: str) -> type[Part]:
 def _known(group: str, node: Any) -> str:
     """The ``_target_`` of a part, which has to be that of a file of its group: nothing else is ever built."""
     target = node.get("_target_") if isinstance(node, Mapping) else node
-    contents = (settings(group, name) for name in names(group))
-    known = {content.get(group, content)["_target_"] for content in contents}  # a method's file spans several groups
-    if not isinstance(target, str) or target not in known:
+    if not isinstance(target, str) or target not in _targets(group):
         raise InputError(f"{group}._target_={as_given(target)}: only what a file of conf/{group} names can be built")
     return target
+
+
+@cache
+def _targets(group: str) -> frozenset[str]:
+    contents = (settings(group, name) for name in names(group))
+    return frozenset(content.get(group, content)["_target_"] for content in contents)  # a method's spans several groups

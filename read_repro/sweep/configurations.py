@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from read_repro.config.composition import explain_composition, resolved
+from read_repro.config.schema import read_config
 from read_repro.errors import InputError
 from read_repro.sweep.overrides import value
 
@@ -58,6 +59,18 @@ def _files(config: DictConfig) -> dict[str, Any]:
     choices = config.hydra.runtime.choices
     chosen = (f"{group}={name}" for group, name in choices.items() if group != "experiment" and "hydra/" not in group)
     return plain_values(compose_once(tuple(chosen)))
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Refuse before anything runs what each run would refuse for itself.
+
+    Where local data lie may be left out: nobody has to say it who only wants to know what is done.
+
+    Raises:
+        InputError: as the run would say it.
+    """
+    data = config["data"]
+    read_config({**config, "data": {**data, "path": data["path"] or "not asked for here"}})
 
 
 def changed(config: Mapping[str, Any], varied: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
 from read_repro.records.standing import competing
 from read_repro.records.store import RESULT
-from read_repro.sweep.configurations import changed, compose_once, plain_values, shared
+from read_repro.sweep.configurations import changed, check_values, compose_once, plain_values, shared
 from read_repro.sweep.overrides import Choices, learning_rates, parse, texts
 
 TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
@@ -86,11 +86,12 @@ def expand(arguments: Sequence[str], params: Mapping[str, Any]) -> Sweep:
         params: the experiment's ``hydra.sweeper.params``.
 
     Raises:
-        InputError: an unknown stage, a key or value that cannot be composed, or seeds that leave no search.
+        InputError: a key or value that no run can have, or seeds that leave no search.
     """
     given = parse(arguments)
     whole = compose_once(tuple(f"{key}={values[0]}" for key, values in given.items() if len(values) == 1))
     master = plain_values(whole)
+    check_values(master)
     sweep, results = master["sweep"], Path(master["results_dir"])
     stage = _stage(master["stage"], plan=sweep["plan"])
     given = {key: values for key, values in given.items() if key != "stage" and key.split(".")[0] != "sweep"}
@@ -148,6 +149,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         varied = {key: text for key, text in chosen.items() if key in swept or key == "seed"}
         config, files = shared(tuple((key, text) for key, text in chosen.items() if key not in varied))
         config = changed(config, varied)
+        check_values(config)
         data[json.dumps(config["data"])] = config["data"]
         named = identity(config, files, method=chosen["method"])
         candidates = swept & competing(config)

@@ -58,6 +58,24 @@ def test_table_1_is_the_papers_grid(table1: Sweep) -> None:
     assert len({job.contest for job in table1.search}) == 7 * (7 + 1)
 
 
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("optim.lr=true", r"^optim\.lr=true: a number above 0 is needed$"),
+        ("optim.lr=1e-3,nan", r"^optim\.lr=NaN: a number above 0 is needed$"),
+        ("trainer.max_epochs=0", r"^trainer\.max_epochs=0: a whole number of at least 1 is needed$"),
+        ("force=no", "^force=no: true or false is needed$"),
+        ("sweep.grid=no", r"^sweep\.grid=no: true or false is needed$"),
+        ("stage=serch", "^stage=serch: one of search, final, all, grid is needed$"),
+        ("+lr=0.5", r"^lr=0\.5: there is no such key; did you mean optim\.lr=0\.5"),
+        ("lr=0.5", r"^lr=0\.5: there is no such key; did you mean optim\.lr=0\.5\?$"),
+    ],
+)
+def test_a_sweep_refuses_at_once_what_each_of_its_runs_would_refuse(argument: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        expanded(*SMALL, argument)
+
+
 STOPPED = """
 from read_repro.errors import InputError
 from read_repro.training import entry
