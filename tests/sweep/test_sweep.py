@@ -409,7 +409,7 @@ def still(results: Path) -> dict[str, Any]:
         record["history"] = [
             {k: v for k, v in row.items() if k not in ("time_s", "energy_kwh")} for row in record["history"]
         ]
-        for moving in ("labels", "commit", "config"):
+        for moving in ("labels", "commit", "config", "sha256"):
             del record[moving]
         found[str(path.relative_to(results))] = record
     return found
