@@ -16,9 +16,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from read_repro.errors import signals_stop
+from read_repro.errors import Stopped, signals_stop
 from read_repro.records.record import Record
 from read_repro.records.store import RESULT, read_record
+from read_repro.sweep.launchers import bound
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path("results/demo")
@@ -40,13 +41,25 @@ RUNS = {
 MARKERS = {"head": "s", "read": "o", "full": "^"}
 
 
+def run_to_its_end(command: list[str]) -> int:
+    """The exit code of Python with a command, which is stopped where we are; Ctrl-C reaches it by itself."""
+    process = subprocess.Popen(bound(command))
+    try:
+        return process.wait()
+    except Stopped as stopped:
+        if stopped.signal == "SIGTERM":
+            process.terminate()
+        process.wait()
+        raise
+
+
 def demo_record(method: str) -> Record:
     """The record of a demo run, which is made first if it is not there."""
     found = sorted(RESULTS.glob(f"runs/minilm/synthetic/mnli/{method},*/seed=0/{RESULT}"))
     if not found:
         print(f"--- {method}", flush=True)
-        command = [sys.executable, str(ROOT / "train.py"), f"method={method}", *COMMON, *RUNS[method]]
-        if (code := subprocess.run(command, check=False).returncode) != 0:
+        command = [str(ROOT / "train.py"), f"method={method}", *COMMON, *RUNS[method]]
+        if (code := run_to_its_end(command)) != 0:
             sys.exit(code)  # it has said why
         found = sorted(RESULTS.glob(f"runs/minilm/synthetic/mnli/{method},*/seed=0/{RESULT}"))
     record = read_record(found[0])

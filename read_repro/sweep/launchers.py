@@ -180,9 +180,15 @@ def execute(command: Sequence[str], log: Path, folder: Path) -> int:
 def spawn(command: Sequence[str], log: Path, folder: Path | None = None) -> subprocess.Popen[bytes]:
     """Start Python with ``command``; it dies with this process, in whatever way this one ends."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    bound = [sys.executable, "-m", "read_repro.sweep.launchers", str(os.getpid()), *command]
     with log.open("ab") as file:
-        return subprocess.Popen(bound, cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            bound(command), cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+        )
+
+
+def bound(command: Sequence[str]) -> list[str]:
+    """Python with ``command``, as a command that dies with this process."""
+    return [sys.executable, "-m", "read_repro.sweep.launchers", str(os.getpid()), *command]
 
 
 def main(parent: str, *command: str) -> None:

@@ -63,6 +63,28 @@ def test_a_run_that_is_told_to_stop_says_so_and_leaves_no_record(number: int, co
     assert '"last": true' in journal.read_text()  # the energy window was closed
 
 
+def test_the_demo_stops_with_its_run(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, str(ROOT / "scripts" / "demo.py")],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout is not None
+    assert demo.stdout.readline() == "--- read\n"
+    children = Path(f"/proc/{demo.pid}/task/{demo.pid}/children")
+    while not (run := children.read_text().split()):
+        time.sleep(0.1)
+    demo.send_signal(signal.SIGTERM)
+    _, stderr = demo.communicate(timeout=300)
+    assert demo.returncode == 143, stderr
+    assert "Traceback" not in stderr
+    line = Path(f"/proc/{run[0]}/cmdline")  # empty for a process that has ended and that nobody has asked after yet
+    assert not line.exists() or not line.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("file_limit", "code", "says"), [(0, 2, "No usable temporary directory"), (3000, 1, "best.safetensors: ")]
 )
