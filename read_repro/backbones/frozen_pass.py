@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+RMS_EPS = 1e-6  # of the parameter-free norm: a state of zeros stays one
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -88,9 +90,14 @@ def walk(frozen: Callable[..., States], keep: Keep, step: Each) -> Tensor:
     return states.output
 
 
-def rms_norm(hidden: Tensor, eps: float = 1e-6) -> Tensor:
+def rms(hidden: Tensor) -> Tensor:
+    """The root mean square by which ``rms_norm`` divides: (..., D) -> (...)."""
+    return (hidden.pow(2).mean(dim=-1) + RMS_EPS).sqrt()
+
+
+def rms_norm(hidden: Tensor) -> Tensor:
     """Scale each state to root mean square 1, without parameters: (..., D) -> (..., D)."""
-    return F.rms_norm(hidden, hidden.shape[-1:], eps=eps)
+    return F.rms_norm(hidden, hidden.shape[-1:], eps=RMS_EPS)
 
 
 class LayerBuffer:

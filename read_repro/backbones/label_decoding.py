@@ -39,7 +39,7 @@ class Answers:
             scores = next_logits(ids)[:, -1, candidates.clamp(min=0)].masked_fill(~alive, -torch.inf)  # (B, K)
             chosen = candidates[scores.argmax(dim=1)]
             alive &= candidates == chosen[:, None]
-            ids = torch.cat([ids, chosen[:, None]], dim=1)
+            ids = torch.cat([ids, chosen.clamp(min=0)[:, None]], dim=1)  # behind a string's end stands padding
         return torch.tensor(self.values, device=start.device)[alive.int().argmax(dim=1)]
 
     def probabilities(self, next_logits: NextLogits, start: Tensor) -> Tensor:

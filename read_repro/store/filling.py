@@ -1,6 +1,7 @@
 """The filling pass: each example once through the frozen backbone, and its states into the store."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from read_repro.backbones.backbone import Backbone, Batch
-from read_repro.backbones.frozen_pass import Keep, States
+from read_repro.backbones.frozen_pass import Keep, States, rms
 from read_repro.backbones.t5 import T5Backbone
 from read_repro.store.parts import narrow, to_numpy
 from read_repro.store.segments import free_bytes
@@ -20,7 +21,6 @@ from read_repro.units import BYTES_PER_GB
 log = logging.getLogger(__name__)
 FLUSH_BYTES = 128 * 2**20  # what a killed filler loses at most
 SPARE_SHARE = 0.95  # of the free space; a disk that is filled to the last byte is nobody's friend
-EPS = 1e-6  # of the RMS norm in backbones.frozen_pass
 
 
 def missing(store: StateStore, examples: Iterable[StoredExample]) -> list[StoredExample]:
@@ -50,7 +50,7 @@ def fill(
     batch_size: int,
     show_bar: bool,
     flushed: Callable[[int], None] = lambda _: None,
-) -> tuple[int, int]:
+) -> int:
     """Compute and keep the states of ``examples``, the longest first, so that a lack of memory shows at once.
 
     Args:
@@ -58,7 +58,7 @@ def fill(
         flushed: called with the number of bytes each time they have reached the disk.
 
     Returns:
-        How many examples and bytes were kept; fewer than asked for where the disk was full.
+        How many bytes were kept; fewer than asked for where the disk was full, which is said.
     """
     order = sorted(examples, key=lambda example: -len(example["input_ids"]))
     keeps = Keep(
@@ -66,33 +66,37 @@ def fill(
         self_scores=any("self" in parts for parts in store.parts.values()),
         cross_scores=any("cross" in parts for parts in store.parts.values()),
     )
-    done = pending = kept = 0
+    pending = kept = 0
+    started_s = time.perf_counter()
     bar = tqdm(total=len(order), desc="frozen states", unit="example", disable=not show_bar, leave=False)
     try:
         for batch_examples in (order[i : i + batch_size] for i in range(0, len(order), batch_size)):
             for example, stack, part, arrays in states_of(store, backbone, collate, batch_examples, keeps):
                 store.put(example, stack, part, arrays)
+            if not bar.n:
+                log.info("frozen states: about %.0f s", expected_s(order, batch_size, time.perf_counter() - started_s))
             pending += sum(map(store.size_bytes, batch_examples))
             if pending >= FLUSH_BYTES:
                 store.flush()
                 kept, pending = kept + pending, 0
                 flushed(kept)
-            done += len(batch_examples)
             bar.update(len(batch_examples))
         store.flush()
         kept += pending
         flushed(kept)
     except OSError as error:
         store.abandon()
-        log.warning(
-            "frozen states: %s; %d of %d examples are computed at each step instead",
-            error,
-            len(order) - done,
-            len(order),
-        )
+        left = sum(not store.held(example) for example in order)
+        log.warning("frozen states: %s; %d of %d examples are computed at each step", error, left, len(order))
     finally:
         bar.close()
-    return done, kept
+    return kept
+
+
+def expected_s(order: Sequence[StoredExample], batch_size: int, first_s: float) -> float:
+    """What filling will take, by tokens, when its first batch has taken ``first_s``."""
+    tokens = [len(example["input_ids"]) for example in order]
+    return first_s * sum(tokens) / sum(tokens[:batch_size])
 
 
 def states_of(
@@ -169,5 +173,5 @@ def part_arrays(backbone: Backbone, states: States, part: str, dtype: str) -> di
     whole = torch.stack(chosen) if chosen else raw[0].new_empty((0, *raw[0].shape))  # one layer has no inner states
     arrays = narrow(backbone.normalise(whole), dtype)
     if backbone.pre_norm:
-        arrays["rms"] = to_numpy((whole.pow(2).mean(dim=-1) + EPS).sqrt())
+        arrays["rms"] = to_numpy(rms(whole))
     return arrays

@@ -74,6 +74,10 @@ class _Place:
     digest: int
     checked: bool = False
 
+    def same_as(self, other: "_Place") -> bool:
+        """Whether it is the same line of the same writer's index, read again."""
+        return (self.writer, self.offset) == (other.writer, other.offset)
+
 
 class DiskShelf:
     """Entries in a folder, see above.
@@ -85,7 +89,7 @@ class DiskShelf:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
-        self._places: dict[bytes, _Place] = {}
+        self._places: dict[bytes, list[_Place]] = {}  # a damaged entry may stand again in another writer's file
         self._maps: dict[str, memoryview] = {}
         self._name = name
         self._files: tuple[BinaryIO, BinaryIO] | None = None
@@ -103,19 +107,19 @@ class DiskShelf:
         """Look what other processes have written meanwhile."""
         for path in sorted(self.folder.glob("*.index")):
             for key, place in _read_index(path):
-                self._places.setdefault(key, place)
+                places = self._places.setdefault(key, [])
+                if not any(place.same_as(known) for known in places):
+                    places.append(place)
 
     def get(self, key: bytes) -> memoryview | None:
         """The bytes of an entry, or None where there is none or it is damaged (which is said once)."""
-        place = self._places.get(key)
-        if place is None:
-            return None
-        data = self._bytes(place)
-        if data is None or (not place.checked and xxhash.xxh3_64_intdigest(data) != place.digest):
+        while places := self._places.get(key):
+            data = self._bytes(places[0])
+            if data is not None and (places[0].checked or xxhash.xxh3_64_intdigest(data) == places[0].digest):
+                places[0].checked = True
+                return data
             self._damaged(key)
-            return None
-        place.checked = True
-        return data
+        return None
 
     def put(self, key: bytes, data: bytes) -> None:
         """Append an entry; ``flush`` makes it visible to others. Raises OSError, as for a full disk."""
@@ -124,7 +128,7 @@ class DiskShelf:
         digest = xxhash.xxh3_64_intdigest(data)
         head = LINE.pack(key, self._offset, len(data), digest, 0)[:-8]
         self._lines.append(head + struct.pack("<Q", xxhash.xxh3_64_intdigest(head)))
-        self._places[key] = _Place(self._name, self._offset, len(data), digest, checked=True)
+        self._places[key] = [_Place(self._name, self._offset, len(data), digest, checked=True)]
         self._offset += len(data)
 
     def flush(self) -> None:
@@ -149,11 +153,12 @@ class DiskShelf:
             for file in self._files:
                 with contextlib.suppress(OSError):
                     file.close()
+            self._files = None
 
     def writer_of(self, key: bytes) -> str | None:
         """Which writer's files hold an entry: fillings keep their energy by writer."""
-        place = self._places.get(key)
-        return None if place is None else place.writer
+        places = self._places.get(key)
+        return places[0].writer if places else None
 
     def _open(self) -> tuple[BinaryIO, BinaryIO]:
         if self._files is None:
@@ -178,7 +183,10 @@ class DiskShelf:
         return view[place.offset : end]
 
     def _damaged(self, key: bytes) -> None:
-        self._places.pop(key)
+        places = self._places[key]
+        del places[0]
+        if not places:
+            del self._places[key]
         if not self._warned:
             self._warned = True
             log.warning("%s holds damaged entries: they are left out and computed again", self.folder)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,17 +89,17 @@ class StateStore:
         return self.specs[stack].layout(part, sizes.tokens, sizes.read.get(part, 0))
 
     def held(self, example: StoredExample) -> bool:
-        """Whether every entry that the method reads of this example is there."""
-        return all(key in shelf for key, shelf in self._entries(example))
+        """Whether every entry that the method reads of this example is there and whole: its digest is checked once."""
+        return self.get(example) is not None
 
     def size_bytes(self, example: StoredExample) -> int:
         """What the entries of an example take."""
         return sum(self._entry_bytes(example, stack, part) for stack, part in self.shelves)
 
     def put(self, example: StoredExample, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep one entry, unless it is there. Raises OSError where it cannot be written."""
+        """Keep one entry, unless it is there and whole. Raises OSError where it cannot be written."""
         key, shelf = self.key(example, stack), self.shelves[stack, part]
-        if key not in shelf:
+        if shelf.get(key) is None:
             shelf.put(key, to_bytes(arrays, self.layout(example, stack, part)))
 
     def get(self, example: StoredExample) -> dict[tuple[str, str], dict[str, np.ndarray]] | None:
@@ -143,10 +143,6 @@ class StateStore:
     def _entry_bytes(self, example: StoredExample, stack: str, part: str) -> int:
         sizes = self.sizes(example, stack)
         return self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
-
-    def _entries(self, example: StoredExample) -> Iterator[tuple[bytes, Shelf]]:
-        keys = {stack: self.key(example, stack) for stack in self.specs}
-        return ((keys[stack], shelf) for (stack, _), shelf in self.shelves.items())
 
 
 def shelf_name(spec: StackSpec, part: str, weights: str) -> str:

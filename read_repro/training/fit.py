@@ -94,7 +94,7 @@ def prepare_states(
     return frozen_states.prepare(
         parts.method,
         parts.data,
-        **config.cache.plain(),
+        config.cache,
         weights=parts.checkpoint.weights_fingerprint(),
         meter=meter,
         device=device,

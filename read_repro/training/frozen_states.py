@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from read_repro.backbones.t5 import T5Backbone
+from read_repro.config.schema import CacheSection
 from read_repro.data.datamodule import GlueData
 from read_repro.errors import InputError
 from read_repro.measure.energy_meter import EnergyMeter
@@ -22,6 +23,7 @@ from read_repro.methods.base import Method
 from read_repro.store.filling import fill, fitting, missing
 from read_repro.store.fillings import owed, read_fillings, write_filling
 from read_repro.store.reading import stored_tensors
+from read_repro.store.segments import free_bytes
 from read_repro.store.states import StateStore, default_folder, specs_of
 from read_repro.units import BYTES_PER_GB
 
@@ -45,11 +47,8 @@ class FrozenStates:
 def prepare(
     method: Method,
     data: GlueData,
+    cache: CacheSection,
     *,
-    place: str,
-    path: str | None,
-    budget_gb: float | None,
-    dtype: str,
     weights: str,
     meter: EnergyMeter,
     device: torch.device,
@@ -61,30 +60,31 @@ def prepare(
     With every example stored the backbone is released: it never comes onto the device.
 
     Args:
-        place: none, ram or disk. path: of the store on the disk; None is the user's cache folder.
-        budget_gb: what all entries together may take; None is what the disk holds.
+        cache: ``conf/cache``.
         weights: the sha256 of the backbone's weights, or ``random``.
         meter: not yet started; measures the filling.
         about: kept beside the filling's energy: hardware, commit.
     """
-    if place == "none" or not method.keep:
+    if cache.place == "none":
         return FrozenStates()
-    root = None if place == "ram" else default_folder() if path is None else Path(path)
+    root = None if cache.place == "ram" else default_folder() if cache.path is None else Path(cache.path)
     backbone = method.backbone
     weights = content_of(backbone.model) if weights == "random" else weights
     tree = backbone.tree if isinstance(backbone, T5Backbone) else None
-    store = StateStore(specs_of(backbone, dtype), method.keep, weights=weights, answers=tree, folder=root)
+    store = StateStore(specs_of(backbone, cache.dtype), method.keep, weights=weights, answers=tree, folder=root)
     examples = [example for split in data.encoded.values() for example in split.examples]
     lacking = missing(store, examples)
     unlike = len({store.key(example, "encoder") for example in examples})
-    filled, spent = 0, dict[str, Any]()
+    spent: dict[str, Any] = {}
     if lacking:
         with one_filling_at_a_time(root, weights):
             store.refresh()
             lacking = missing(store, lacking)
-            filled, spent = _fill(
-                store, method, data, lacking, budget_gb, meter, device, show_bar=show_bar, about=about
-            )
+            room = _announce(store, lacking, cache.budget_gb)
+            if room:
+                method.to(device).backbone.eval()
+                spent = _fill(store, method, data, lacking[:room], meter, show_bar=show_bar, about=about)
+    filled = sum(map(store.held, lacking))
     share = sum(map(store.held, examples)) / len(examples)
     if share == 1:
         backbone.release()
@@ -94,7 +94,9 @@ def prepare(
     size = sum(written.values())
     found = unlike - len(lacking)
     metrics = {"examples": unlike, "found": found, "filled": filled, "share": share, "size_gb": size / BYTES_PER_GB}
-    return FrozenStates(True, {f"store/{key}": value for key, value in metrics.items()} | cost, _labels(share, dtype))
+    return FrozenStates(
+        True, {f"store/{key}": value for key, value in metrics.items()} | cost, _labels(share, cache.dtype)
+    )
 
 
 def content_of(model: nn.Module) -> str:
@@ -132,52 +134,53 @@ def one_filling_at_a_time(root: Path | None, weights: str) -> Iterator[None]:
         lock.release()
 
 
+def _announce(store: StateStore, lacking: list[Any], budget_gb: float | None) -> int:
+    """How many of the lacking examples will be filled in; what that takes and when it pays is said before."""
+    used = 0 if store.folder is None else sum(path.stat().st_size for path in store.folder.glob("*/*.data"))
+    room = fitting(store, lacking, budget_gb, used)
+    size = sum(map(store.size_bytes, lacking[:room])) / BYTES_PER_GB
+    free = "" if store.folder is None else f" ({free_bytes(store.folder) / BYTES_PER_GB:.1f} GB free)"
+    left = f"; {len(lacking) - room} more do not fit and are computed at each step" if room < len(lacking) else ""
+    where = store.folder or "memory"
+    log.info("frozen states: %d examples are filled in once, %.2f GB in %s%s%s", room, size, where, free, left)
+    log.info("frozen states: that is one pass of the backbone; every epoch after the first, and later run, saves one")
+    return room
+
+
 def _fill(
     store: StateStore,
     method: Method,
     data: GlueData,
-    lacking: list[Any],
-    budget_gb: float | None,
+    examples: list[Any],
     meter: EnergyMeter,
-    device: torch.device,
     *,
     show_bar: bool,
     about: Mapping[str, Any],
-) -> tuple[int, dict[str, Any]]:
-    """How many of the lacking examples were filled in, and what that took; what it will take is said before."""
-    used = 0 if store.folder is None else sum(path.stat().st_size for path in store.folder.glob("*/*.data"))
-    room = fitting(store, lacking, budget_gb, used)
-    size = sum(map(store.size_bytes, lacking)) / BYTES_PER_GB
-    log.info(
-        "frozen states: %d examples are filled in once, %.2f GB in %s%s; from the second epoch on, and in every later "
-        "run on these examples, nothing of the backbone is computed",
-        room, size, store.folder or "memory",
-        "" if room == len(lacking) else f" ({len(lacking) - room} do not fit and are computed at each step)",
-    )  # fmt: skip
-    if not room:
-        return 0, {}
-    method.to(device)
-    method.backbone.eval()
-
+) -> dict[str, Any]:
+    """Fill in the examples; what that took, which is also kept beside the store each time entries reach the disk."""
     started_s, spent = time.perf_counter(), dict[str, Any]()
 
     def flushed(size_bytes: int) -> None:
         spent.update(size_bytes=size_bytes, time_s=time.perf_counter() - started_s, energy=meter.summary())
-        if store.folder is not None and size_bytes:
+        if store.folder is None or not size_bytes:
+            return
+        try:
             write_filling(store.folder, store.name, {**spent, "labels": meter.summary_labels(), **about})
+        except OSError as error:  # the entries stand all the same; what they cost is then not known to later runs
+            log.warning("frozen states: what filling cost cannot be kept in %s (%s)", store.folder, error.strerror)
 
     with meter:
-        filled, size_bytes = fill(
+        size_bytes = fill(
             store,
             method.backbone,
-            lacking[:room],
+            examples,
             data.collate,
             batch_size=data.eval_batch_size,
             show_bar=show_bar,
             flushed=flushed,
         )
     flushed(size_bytes)  # again, with the reading that closes the window
-    return filled, spent
+    return spent
 
 
 def _labels(share: float, dtype: str) -> tuple[str, ...]:

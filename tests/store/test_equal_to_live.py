@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from stored import collated, examples_of, filled, randomised, store_of
 from torch import Tensor
 
 from read_repro.backbones.t5 import T5Backbone
-from read_repro.data.batches import collate
 from read_repro.methods.base import Method
-from read_repro.store.filling import fill, missing
+from read_repro.store.filling import missing
 from read_repro.store.reading import stored_tensors
 from read_repro.store.states import StateStore, specs_of
 
@@ -27,50 +27,6 @@ CASES = [
     ("read", "t5", {"recurrent": False}),
     ("lst", "t5", {"init": "random"}),
 ]
-
-
-def examples_of(kind: str, *, rows: int = 6, seed: int = 1) -> list[dict[str, Any]]:
-    """The rows of a tiny batch, without padding, as the datamodule holds them."""
-    batch = tiny.batch(kind, rows=rows, seed=seed)
-    lengths = batch["attention_mask"].sum(dim=1)
-    made = []
-    for row in range(rows):
-        example: dict[str, Any] = {"input_ids": batch["input_ids"][row, : lengths[row]].int().numpy()}
-        example["label"] = int(batch["labels"][row])
-        if kind == "t5":
-            targets = batch["target_ids"][row]
-            example["target_ids"] = targets[targets >= 0].int().numpy()
-        made.append(example)
-    return made
-
-
-def randomised(method: Method) -> Method:
-    """With every norm's weights drawn: a pass before and one after the final norm then differ."""
-    torch.manual_seed(3)
-    for name, parameter in method.named_parameters():
-        if "norm" in name.lower() and parameter.dim() == 1:
-            torch.nn.init.uniform_(parameter, 0.5, 1.5)
-        elif not bool(parameter.any()):
-            torch.nn.init.normal_(parameter, std=0.3)
-    return method.eval()
-
-
-def store_of(method: Method, *, dtype: str = "fp32", folder: Path | None = None) -> StateStore:
-    backbone = method.backbone
-    tree = backbone.tree if isinstance(backbone, T5Backbone) else None
-    specs = specs_of(backbone, dtype)
-    return StateStore(specs, method.keep, weights="w", answers=tree, folder=folder)
-
-
-def collated(examples: list[Any]) -> dict[str, Tensor]:
-    return collate(examples, pad_id=0)
-
-
-def filled(method: Method, examples: list[Any], **settings: Any) -> StateStore:
-    store = store_of(method, **settings)
-    done, _ = fill(store, method.backbone, missing(store, examples), collated, batch_size=4, show_bar=False)
-    assert done == len(examples)
-    return store
 
 
 def outcome(method: Method, batch: dict[str, Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
@@ -184,21 +140,3 @@ def test_new_label_words_fill_the_decoder_alone(tmp_path: Path) -> None:
     )
     found = {place: sum(other.key(e, place[0]) in shelf for e in examples) for place, shelf in other.shelves.items()}
     assert found == {(stack, part): 6 if stack == "encoder" else 0 for stack, part in other.shelves}
-
-
-def test_a_flipped_bit_is_found_and_only_its_entry_is_lost(tmp_path: Path) -> None:
-    method = randomised(tiny.build("read", "bert"))
-    examples = examples_of("bert")
-    filled(method, examples, folder=tmp_path)
-    generator = torch.Generator().manual_seed(0)
-    for path in sorted(tmp_path.rglob("*.*")):
-        original = path.read_bytes()
-        for place in torch.randint(0, len(original), (25,), generator=generator).tolist():
-            damaged = bytearray(original)
-            damaged[place] ^= 1 << (place % 8)
-            path.write_bytes(bytes(damaged))
-            store = store_of(method, folder=tmp_path)
-            assert [store.get(example) is None for example in examples].count(True) <= 1
-            whole = collated(examples) | stored_tensors(store, examples)
-            torch.testing.assert_close(method(whole), method(collated(examples)), rtol=1e-5, atol=1e-5)
-        path.write_bytes(original)
