@@ -11,18 +11,17 @@ gradients of activations alone 2, and what is read from the store of frozen stat
 """
 
 import argparse
-import json
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
+from bench_picture import draw, table
+from peft_trainer import PeftTrainer
 
 from read_repro.backbones.backbone import Backbone, Batch
 from read_repro.backbones.build import build_backbone
@@ -40,11 +39,8 @@ from read_repro.methods.from_conf import load_checkpoint, load_method
 from read_repro.records.store import write_json
 from read_repro.store.filling import fill, missing
 from read_repro.store.reading import stored_tensors
-from read_repro.store.states import StateStore, specs_of
+from read_repro.store.states import StateStore
 from read_repro.training.provenance import commit, cpu_model
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 
 FROZEN = "frozen forward"
 WIDTHS = (128, 256)
@@ -104,8 +100,7 @@ def saved_mib(method: Method, batch: Batch) -> float:
 
 def filled_store(method: Method, examples: list[Example]) -> StateStore:
     """The states of all examples that will be stepped on, in memory."""
-    tree = method.backbone.tree if isinstance(method.backbone, T5Backbone) else None
-    store = StateStore(specs_of(method.backbone, "fp32"), method.keep, weights="bench", answers=tree, folder=None)
+    store = StateStore.of(method.backbone, method.keep, dtype="fp32", weights="bench", folder=None)
     fill(store, method.backbone, missing(store, examples), padded, batch_size=8, show_bar=False)
     return store
 
@@ -140,60 +135,6 @@ def contestants(make: Callable[[], Backbone], batches: list[list[Example]]) -> l
         found.append(Contestant(name, law, stepper(method), saved_mib(method.train(), padded(longest))))
     found.append(Contestant("LoRA, peft in Trainer", 2.0, PeftTrainer(make()).time_s))
     return found
-
-
-class PeftTrainer:
-    """LoRA as most people run it: peft inside transformers' ``Trainer``, at the places of our LoRA."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        from peft import LoraConfig, inject_adapter_in_model
-
-        from read_repro.methods.module_patterns import one_pattern
-
-        node = settings("method", "lora")["method"]
-        lora = LoraConfig(r=node["rank"], lora_alpha=node["alpha"], target_modules=one_pattern(node["targets"]))
-        inject_adapter_in_model(lora, backbone.model)
-        self.model = _WithLoss(backbone)
-
-    def time_s(self, batches: list[list[Example]]) -> float:
-        """Seconds a step of ``Trainer.train()``, without what it sets up before the first and after the last."""
-        from torch.utils.data import DataLoader
-        from transformers import Trainer, TrainerCallback, TrainingArguments
-
-        moments: list[float] = []
-
-        class Clock(TrainerCallback):
-            def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
-                moments.append(time.perf_counter())
-
-            def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-                moments.append(time.perf_counter())
-
-        class OnBatches(Trainer):
-            def get_train_dataloader(self) -> Any:
-                return DataLoader(batches, batch_size=None, collate_fn=padded)  # type: ignore[arg-type]
-
-        arguments = TrainingArguments(
-            output_dir=tempfile.gettempdir(), use_cpu=True, report_to=[], max_grad_norm=1.0, save_strategy="no",
-            disable_tqdm=True, logging_strategy="no", max_steps=len(batches), learning_rate=1e-3,
-        )  # fmt: skip
-        OnBatches(model=self.model, args=arguments, callbacks=[Clock()]).train()
-        return (moments[-1] - moments[0]) / len(batches)
-
-
-class _WithLoss(torch.nn.Module):
-    """A backbone and its head that return their loss, as ``Trainer`` wants it."""
-
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
-
-    def forward(self, **batch: Any) -> dict[str, torch.Tensor]:
-        backbone = self.backbone
-        state = backbone.encode(batch)
-        if isinstance(backbone, T5Backbone):
-            state = backbone.decode(state, batch, backbone.decoder_ids(batch))
-        return {"loss": backbone.loss(backbone.logits(state, batch), batch)}
 
 
 def glue_batches(checkpoint: Checkpoint, options: argparse.Namespace) -> tuple[GlueData, list[list[Example]]]:
@@ -244,42 +185,6 @@ def summary(found: list[Contestant], times: dict[str, list[float]]) -> list[dict
         }
         rows.append({"name": one.name, "law": one.law, "saved_mib": one.saved_mib, **spread})
     return rows
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The rows as text."""
-    lines = [f"{'':<24}{'over a frozen forward':>24}{'law':>7}{'over full':>22}{'kept MiB':>10}"]
-    for row in rows:
-        cells = [f"{s['median']:.3f} ({s['low']:.3f}-{s['high']:.3f})" for s in (row["over_frozen"], row["over_full"])]
-        saved = "–" if row["saved_mib"] is None else f"{row['saved_mib']:.1f}"
-        lines.append(f"{row['name']:<24}{cells[0]:>24}{row['law']:>7.2f}{cells[1]:>22}{saved:>10}")
-    return "\n".join(lines)
-
-
-def draw(folder: Path) -> None:
-    """All records of a folder as bars, the law as a line on each."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if "one_pass" not in path.name]
-    figure, grid = plt.subplots(1, len(records), figsize=(4.6 * len(records), 4.2), squeeze=False, layout="constrained")
-    for axes, record in zip(grid[0], records, strict=True):
-        rows = record["rows"][::-1]
-        ratios = [row["over_frozen"]["median"] for row in rows]
-        errors = [[row["over_frozen"][end] for row in rows] for end in ("low", "high")]
-        spread = [
-            [r - low for r, low in zip(ratios, errors[0], strict=True)],
-            [h - r for r, h in zip(ratios, errors[1], strict=True)],
-        ]
-        colours = [
-            "#D55E00" if "stored" in row["name"] else "#56B4E9" if "live" in row["name"] else "0.6" for row in rows
-        ]
-        axes.barh([row["name"] for row in rows], ratios, xerr=spread, color=colours, error_kw={"lw": 0.8})
-        axes.plot([row["law"] for row in rows], range(len(rows)), "k|", markersize=12, label="law: operations alone")
-        axes.set(
-            title=f"{record['backbone']}, {record['data']}\nbatch {record['batch_size']}, {record['hardware']}",
-            xlabel="time a step over a frozen forward pass",
-        )
-        axes.title.set_fontsize(8)
-        axes.legend(fontsize=7, loc="center right")
-    figure.savefig(folder / "bench.png", dpi=130)
 
 
 def main() -> None:

@@ -1,24 +1,18 @@
-"""What the store of frozen states saves, and that nothing is lost with it: whole runs, not single steps.
+"""What the store of frozen states saves, and what narrow states cost: whole runs, not single steps.
 
     epochs   30 epochs of READ from an empty store, filling and validation included, against full-tuning's 30, which
              are extrapolated from 3: time and CPU energy. --backbone minilm or t5-base (its shape, random weights).
     search   every learning rate and seed of a search of READ, really run from one filling, against as many runs of
              full-tuning, extrapolated from two.
     narrow   READ on states stored in 32, 16 and 8 bit: do predictions agree, do scores differ?
-    kills    fillers and readers killed at random, a full disk, flipped bits: are scores those of an undisturbed run?
 
 Each needs GLUE (--path) and writes ``results/bench/one_pass-<command>[-<backbone>].json``.
 """
 
 import argparse
-import json
 import os
-import random
 import shutil
-import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -192,102 +186,7 @@ def interval(values: list[float]) -> Found:
     return {"mean": mean, "low": mean - half, "high": mean + half, "pairs": len(values)}
 
 
-def kills(options: argparse.Namespace) -> Found:
-    """See the module's docstring."""
-    rng = random.Random(0)
-    common = ["backbone=minilm", "task=cola", "data=local", f"data.path={options.path}", "data.batch_size=32",
-              "data.train_limit=500", "trainer.max_epochs=2", "method=read", "method.hidden=128", "trainer.threads=1",
-              *QUIET]  # fmt: skip
-
-    def start(folder: Path, results: str, *more: str) -> subprocess.Popen[bytes]:
-        place = [f"cache.path={folder / 'store'}", f"results_dir={folder / results}", "cache=disk", "force=true"]
-        command = [sys.executable, "train.py", *common, *place, *more]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def score(folder: Path, results: str) -> list[Any]:
-        assert start(folder, results).wait() == 0, results
-        return outcome(folder / results)
-
-    def killed(folder: Path, *, empty: bool) -> bool:
-        """Kill one run at a random moment; whether it had got that far."""
-        if empty:
-            shutil.rmtree(folder / "store", ignore_errors=True)
-        process = start(folder, "killed", f"seed={rng.randrange(1000)}")
-        store = folder / "store"
-        deadline_s = time.monotonic() + 120
-        while empty and process.poll() is None and not any(store.glob("*/*.data")) and time.monotonic() < deadline_s:
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, 3) if empty else rng.uniform(5, 15))
-        alive = process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        return alive
-
-    with scratch() as folder:
-        undisturbed = score(folder, "undisturbed")
-        outcomes: Found = {
-            "undisturbed": undisturbed,
-            "after_filler_kills": [],
-            "after_reader_kills": [],
-            "after_flips": [],
-        }
-        for _ in range(10):
-            alive = killed(folder, empty=True)
-            outcomes["after_filler_kills"].append([alive, *score(folder, "after")])
-        for _ in range(10):
-            alive = killed(folder, empty=False)
-            outcomes["after_reader_kills"].append([alive, *score(folder, "after")])
-        files = sorted(path for path in (folder / "store").glob("*/*.*") if path.suffix in (".data", ".index"))
-        for _ in range(5):
-            for _ in range(10):
-                path = rng.choice(files)
-                place = rng.randrange(path.stat().st_size)
-                with path.open("r+b") as file:
-                    file.seek(place)
-                    byte = file.read(1)[0]
-                    file.seek(place)
-                    file.write(bytes([byte ^ 1 << rng.randrange(8)]))
-            outcomes["after_flips"].append(score(folder, "after"))
-        outcomes["full_disk"] = on_a_full_disk(folder, common)
-    expected = undisturbed[:2]
-    after = [row[1:3] for key in ("after_filler_kills", "after_reader_kills") for row in outcomes[key]]
-    after += [row[:2] for row in outcomes["after_flips"]] + [outcomes["full_disk"][:2]]
-    outcomes["equal_scores"] = sum(row[0] == expected[0] for row in after)
-    outcomes["of"] = len(after)
-    outcomes["largest_loss_difference"] = max(
-        abs(a - b) for row in after for a, b in zip(row[1], expected[1], strict=True)
-    )
-    return outcomes
-
-
-def on_a_full_disk(folder: Path, common: list[str]) -> list[Any]:
-    """A run whose store lies on a file system of 20 MB, in a mount namespace of its own."""
-    small = folder / "small"
-    small.mkdir()
-    words = [
-        sys.executable,
-        "train.py",
-        *common,
-        "cache=disk",
-        f"cache.path={small}/store",
-        f"results_dir={folder / 'full_disk'}",
-    ]
-    script = f"mount -t tmpfs -o size=20m tmpfs {small} && exec " + " ".join(f"'{word}'" for word in words)
-    subprocess.run(
-        ["unshare", "-rm", "sh", "-c", script], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    return outcome(folder / "full_disk")
-
-
-def outcome(results: Path) -> list[Any]:
-    """Test score, training losses and the share that was read from the store, of the only record of a folder."""
-    (path,) = results.rglob("result.json")
-    record = json.loads(path.read_text())
-    metrics = record["metrics"]
-    return [metrics["test/score"], [row["train/loss"] for row in record["history"]], metrics["store/share"]]
-
-
-COMMANDS = {"epochs": epochs, "search": search, "narrow": narrow, "kills": kills}
+COMMANDS = {"epochs": epochs, "search": search, "narrow": narrow}
 
 
 def main() -> None:

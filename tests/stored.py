@@ -7,11 +7,10 @@ import tiny
 import torch
 from torch import Tensor
 
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.data.batches import collate
 from read_repro.methods.base import Method
 from read_repro.store.filling import fill, missing
-from read_repro.store.states import StateStore, specs_of
+from read_repro.store.states import StateStore
 
 
 def examples_of(kind: str, *, rows: int = 6, seed: int = 1) -> list[dict[str, Any]]:
@@ -41,10 +40,7 @@ def randomised(method: Method) -> Method:
 
 
 def store_of(method: Method, *, dtype: str = "fp32", folder: Path | None = None) -> StateStore:
-    backbone = method.backbone
-    tree = backbone.tree if isinstance(backbone, T5Backbone) else None
-    specs = specs_of(backbone, dtype)
-    return StateStore(specs, method.keep, weights="w", answers=tree, folder=folder)
+    return StateStore.of(method.backbone, method.keep, dtype=dtype, weights="w", folder=folder)
 
 
 def collated(examples: list[Any]) -> dict[str, Tensor]:

@@ -12,13 +12,14 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.frozen_pass import Keep
 from read_repro.backbones.prefix_tree import PrefixTree
+from read_repro.backbones.t5 import T5Backbone
 from read_repro.store.parts import StackSpec, from_bytes, parts_of, to_bytes
 from read_repro.store.segments import DiskShelf, RamShelf, Shelf
 
@@ -64,6 +65,14 @@ class StateStore:
             for part in self.parts[stack]:
                 place = None if folder is None else folder / shelf_name(spec, part, weights)
                 self.shelves[stack, part] = RamShelf() if place is None else DiskShelf(place, self.name)
+
+    @classmethod
+    def of(
+        cls, backbone: Backbone, keeps: Mapping[str, Keep], *, dtype: str, weights: str, folder: Path | None
+    ) -> Self:
+        """For a backbone, as a method that ``keeps`` these states reads it."""
+        answers = backbone.tree if isinstance(backbone, T5Backbone) else None
+        return cls(specs_of(backbone, dtype), keeps, weights=weights, answers=answers, folder=folder)
 
     def key(self, example: StoredExample, stack: str) -> bytes:
         """An example's place on the shelves of a stack."""

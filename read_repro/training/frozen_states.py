@@ -14,7 +14,6 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.schema import CacheSection
 from read_repro.data.datamodule import GlueData
 from read_repro.errors import InputError
@@ -24,7 +23,7 @@ from read_repro.store.filling import fill, fitting, missing
 from read_repro.store.fillings import owed, read_fillings, write_filling
 from read_repro.store.reading import stored_tensors
 from read_repro.store.segments import free_bytes
-from read_repro.store.states import StateStore, default_folder, specs_of
+from read_repro.store.states import StateStore, default_folder
 from read_repro.units import BYTES_PER_GB
 
 log = logging.getLogger(__name__)
@@ -70,8 +69,7 @@ def prepare(
     root = None if cache.place == "ram" else default_folder() if cache.path is None else Path(cache.path)
     backbone = method.backbone
     weights = content_of(backbone.model) if weights == "random" else weights
-    tree = backbone.tree if isinstance(backbone, T5Backbone) else None
-    store = StateStore(specs_of(backbone, cache.dtype), method.keep, weights=weights, answers=tree, folder=root)
+    store = StateStore.of(backbone, method.keep, dtype=cache.dtype, weights=weights, folder=root)
     examples = [example for split in data.encoded.values() for example in split.examples]
     lacking = missing(store, examples)
     unlike = len({store.key(example, "encoder") for example in examples})
