@@ -55,6 +55,19 @@ class Touch:
         return os.system, (f"touch {self.canary}",)
 
 
+TASK_FILE = """
+_target_: read_repro.data.tasks.Task
+name: mine
+columns: [sentence]
+classes: [a, b]
+words: [a, b]
+text: "mine sentence: {sentence}"
+metric: accuracy
+split: halve_validation
+files: {train: train, validation: validation}
+"""
+
+
 def copy_of(genuine: Place, folder: Path) -> Place:
     """The genuine run and its backbone, copied, with the record pointing to the copy."""
     place = Place(folder / "run", folder / "backbone", folder / "canary")

@@ -1,11 +1,13 @@
 """A results store written to a temporary folder: made-up records for the tests of tables, figures and the report."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from read_repro.records.record import Record
 from read_repro.records.typed import typed
+from read_repro.tables.table import Table
 
 CPU = {"kind": "cpu", "name": "Some CPU", "count": 1, "threads": 2}
 GPU = {"kind": "cuda", "name": "Some GPU", "count": 1, "threads": 2}
@@ -114,6 +116,11 @@ def write_reference(results: Path, backbone: str, method: str, metrics: dict[str
     record |= {"status": "finished", "setting": {}, "batch_size": 48, "window_s": 15.0, "versions": {}, "commit": None}
     record |= {"labels": ["random weights"], "metrics": metrics}
     _dump(results / "gpu" / "some-gpu" / backbone / f"{method}.json", record)
+
+
+def table_named(tables: Iterable[Table], words: str) -> Table:
+    """The first table with these words in its title."""
+    return next(table for table in tables if words in table.title)
 
 
 def fill(

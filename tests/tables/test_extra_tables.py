@@ -1,28 +1,16 @@
 """What goes beyond the paper's tables: choices, costs, ratios, split sizes, significance."""
 
 import pytest
-from store_factory import fill
+from store_factory import table_named
 
 from read_repro.tables.derived import energy_to_best
 from read_repro.tables.device_tables import reference_table
 from read_repro.tables.extra_tables import each_backbone, hyperparameters, lst_against_read, splits
-from read_repro.tables.load import read_store
 from read_repro.tables.significance import paired_bootstrap, significance_table
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("full")
-    fill(folder)
-    return read_store(folder)
-
-
-def of(tables, words):
-    return next(table for table in tables if words in table.title)
-
-
 def test_chosen_hyperparameters_are_a_table(full):
-    table = of(hyperparameters(full), "minilm")
+    table = table_named(hyperparameters(full), "minilm")
     row = next(row for row in table.rows if (row[0].text, row[1].text) == ("READ", "MRPC"))
     assert [cell.text for cell in row[2:]] == ["lr=0.001", "71.50 ± 0.50", "2", "0, 1, 2"]
 
@@ -55,7 +43,7 @@ def test_the_bootstrap_is_paired_seeded_and_covers_its_mean():
 
 
 def test_significance_pairs_task_and_seed(full):
-    table = of(significance_table(full), "minilm")
+    table = table_named(significance_table(full), "minilm")
     row = next(row for row in table.rows if row[0].text == "LST")
     assert row[1].stat.mean == pytest.approx(2.0)
     assert (row[4].text, row[5].text) == ("3", "9")

@@ -6,7 +6,7 @@ import random
 import statistics
 
 import pytest
-from store_factory import CPU, fill, run_record, write_planned, write_run
+from store_factory import CPU, fill, run_record, table_named, write_planned, write_run
 
 from read_repro import paper
 from read_repro.figures.build import build_outputs
@@ -30,17 +30,6 @@ def cells(table, method, source="ours"):
     return {column.title: cell for column, cell in zip(table.columns, row, strict=True)}
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("full")
-    fill(folder)
-    return read_store(folder)
-
-
-def of(tables, words):
-    return next(table for table in tables if words in table.title)
-
-
 def test_an_empty_store_has_only_dashes_on_our_side(tmp_path):
     store = read_store(tmp_path)
     for table in [*table_1(store), *table_2(store)]:
@@ -55,7 +44,7 @@ def test_an_empty_store_has_only_dashes_on_our_side(tmp_path):
 
 
 def test_table_1_is_the_mean_over_seeds_of_the_chosen_setting(full):
-    read = cells(of(table_1(full), "minilm"), "READ")
+    read = cells(table_named(table_1(full), "minilm"), "READ")
     scores = [60 + 2 * 6 + 0.5 * seed - 1 for seed in (0, 1, 2)]
     assert read["CoLA"].stat.mean == pytest.approx(statistics.fmean(scores))
     assert read["CoLA"].stat.sd == pytest.approx(statistics.stdev(scores))
@@ -68,10 +57,10 @@ def test_table_1_is_the_mean_over_seeds_of_the_chosen_setting(full):
 
 
 def test_energy_is_summed_over_tasks_and_power_is_over_the_same_hours(full):
-    measured = cells(of(table_1(full), "t5-base"), "Full-tuning")
+    measured = cells(table_named(table_1(full), "t5-base"), "Full-tuning")
     assert measured["energy (kWh)"].stat.mean == pytest.approx(12)
     assert measured["power (kW)"].stat.mean == pytest.approx(1.2)
-    estimate = cells(of(table_1(full), "minilm"), "Full-tuning")
+    estimate = cells(table_named(table_1(full), "minilm"), "Full-tuning")
     assert estimate["energy, CPU estimate (kWh)"].stat.mean == pytest.approx(3 * 0.02)
     assert estimate["search energy, CPU estimate (kWh)"].stat.mean == pytest.approx(3 * (0.02 + 0.01))
     assert estimate["energy (kWh)"].text == estimate["power (kW)"].text == DASH
@@ -88,7 +77,7 @@ def test_the_best_whole_row_is_bold_and_a_partial_mean_is_not(tmp_path):
     for task, score in (("cola", 45), ("mrpc", 55)):
         write_run(tmp_path, run_record(task, "lora", score=score))
     write_run(tmp_path, run_record("cola", "read", score=50))  # its partial mean equals the best whole one
-    table = of(table_1(read_store(tmp_path)), "minilm")
+    table = table_named(table_1(read_store(tmp_path)), "minilm")
     read, lora = cells(table, "READ"), cells(table, "LoRA")
     assert read["CoLA"].bold
     assert not lora["CoLA"].bold
@@ -103,7 +92,7 @@ def test_hardware_is_not_mixed_in_a_cost_but_may_be_in_a_score(tmp_path):
         write_run(tmp_path, run_record(seed=seed, energy_kwh=energy))
     write_run(tmp_path, run_record(seed=2, energy_kwh=5.0, hardware=CPU | {"name": "Another CPU"}))
     store = read_store(tmp_path)
-    read = cells(of(table_1(store), "minilm"), "READ")
+    read = cells(table_named(table_1(store), "minilm"), "READ")
     assert read["CoLA"].stat.n == 3
     assert read["energy, CPU estimate (kWh)"].stat.mean == pytest.approx(0.01)
     assert read["energy, CPU estimate (kWh)"].stat.n == 2
@@ -149,12 +138,12 @@ def test_no_inference_memory_of_a_cpu_is_shown(full, tmp_path):
 
 
 def test_the_papers_numbers_stand_beside_ours_and_its_average_is_recomputed(full):
-    theirs = cells(of(table_1(full), "t5-base"), "Full-tuning", PAPER_SOURCE)
+    theirs = cells(table_named(table_1(full), "t5-base"), "Full-tuning", PAPER_SOURCE)
     assert theirs["Avg."].text == "84.10"
     assert theirs["Avg. as printed"].text == "84.52"
     assert theirs["energy (kWh)"].stat.mean == 12.52
-    assert cells(of(table_1(full), "t5-base"), "READ-large", PAPER_SOURCE)["MNLI"].bold
-    assert cells(of(table_2(full), "t5-base"), "READ without recurrence", PAPER_SOURCE)["MRPC"].text == "89.02"
+    assert cells(table_named(table_1(full), "t5-base"), "READ-large", PAPER_SOURCE)["MNLI"].bold
+    assert cells(table_named(table_2(full), "t5-base"), "READ without recurrence", PAPER_SOURCE)["MRPC"].text == "89.02"
 
 
 def test_trainable_percent_comes_from_the_planner_where_no_run_is(tmp_path):
@@ -164,7 +153,7 @@ def test_trainable_percent_comes_from_the_planner_where_no_run_is(tmp_path):
 
 
 def test_the_majority_class_is_a_row(full):
-    row = cells(of(table_1(full), "minilm"), "Majority class", "data")
+    row = cells(table_named(table_1(full), "minilm"), "Majority class", "data")
     assert row["CoLA"].text == "50.00"
 
 
@@ -172,10 +161,10 @@ def test_table_2_keeps_recurrence_apart(tmp_path):
     write_run(tmp_path, run_record(score=50))
     write_run(tmp_path, run_record(score=90, setting={"recurrent": False}))
     store = read_store(tmp_path)
-    table = of(table_2(store), "minilm")
+    table = table_named(table_2(store), "minilm")
     assert cells(table, "READ")["CoLA"].stat.mean == 49
     assert cells(table, "READ without recurrence")["CoLA"].stat.mean == 89
-    assert cells(of(table_1(store), "minilm"), "READ")["CoLA"].stat.mean == 49
+    assert cells(table_named(table_1(store), "minilm"), "READ")["CoLA"].stat.mean == 49
 
 
 def test_table_3_is_labelled_and_bold_is_the_least_of_a_row(full):
@@ -195,7 +184,7 @@ def test_deleting_half_names_what_is_gone(tmp_path):
         path.unlink()
     store = read_store(tmp_path)
     for block in store.blocks:
-        table = of(table_1(store), block.label)
+        table = table_named(table_1(store), block.label)
         for name, method in methods_of(store, block).items():
             notes = [note for note in table.numbered if note.startswith(f"{paper.method_name(name)}: ")]
             lacking = [task for task in paper.TASKS if task not in method.chosen]
@@ -211,13 +200,13 @@ def test_deleting_half_names_what_is_gone(tmp_path):
 
 def test_a_corrupt_record_leaves_the_other_cells_as_they_were(tmp_path):
     paths = fill(tmp_path, tasks=("cola",), seeds=(0, 1))
-    before = cells(of(table_1(read_store(tmp_path)), "minilm"), "LoRA")
+    before = cells(table_named(table_1(read_store(tmp_path)), "minilm"), "LoRA")
     bad = next(path for path in paths if "minilm/local/cola/read" in path.as_posix() and "seed=1" in path.as_posix())
     bad.write_text("{")
     store = read_store(tmp_path)
     assert len(store.broken) == 1
-    assert cells(of(table_1(store), "minilm"), "LoRA") == before
-    assert cells(of(table_1(store), "minilm"), "READ")["CoLA"].stat.n == 1
+    assert cells(table_named(table_1(store), "minilm"), "LoRA") == before
+    assert cells(table_named(table_1(store), "minilm"), "READ")["CoLA"].stat.n == 1
     write_report(store, {}, (), tmp_path / "report.html")
     assert bad.relative_to(tmp_path).as_posix() in (tmp_path / "report.html").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from evil import BACKBONES, RECORDS, SECRET, Place, change, copy_of, fill, tensors
+from evil import BACKBONES, RECORDS, SECRET, TASK_FILE, Place, change, copy_of, fill, tensors
 from nonsense import sentence, write_glue
 from transformers import T5Config, T5ForConditionalGeneration
 
@@ -150,19 +150,6 @@ def test_a_backbones_name_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest
         entry.main()
     assert ended.value.code == 2
     assert not list(tmp_path.iterdir())
-
-
-TASK_FILE = """
-_target_: read_repro.data.tasks.Task
-name: mine
-columns: [sentence]
-classes: [a, b]
-words: [a, b]
-text: "mine sentence: {sentence}"
-metric: accuracy
-split: halve_validation
-files: {train: train, validation: validation}
-"""
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,11 @@ from typing import Any
 
 import pytest
 import yaml
-from evil import SECRET
+from evil import SECRET, TASK_FILE
 
 from read_repro.config.files import names, settings
 from read_repro.errors import InputError
 from read_repro.training.plain_values import checkpoint_of, method_of, task_of
-
-TASK = """
-_target_: read_repro.data.tasks.Task
-name: mine
-columns: [sentence]
-classes: [a, b]
-words: [a, b]
-text: "mine sentence: {sentence}"
-metric: accuracy
-split: halve_validation
-files: {train: train, validation: validation}
-"""
 
 
 @pytest.mark.parametrize(
@@ -46,17 +34,19 @@ files: {train: train, validation: validation}
     ],
 )
 def test_a_task_file_that_is_more_than_plain_values_is_refused(old: str, new: str, says: str) -> None:
-    task_of(yaml.safe_load(TASK))
-    assert old in TASK
+    task_of(yaml.safe_load(TASK_FILE))
+    assert old in TASK_FILE
     with pytest.raises(InputError, match=says) as caught:
-        task_of(yaml.safe_load(TASK.replace(old, new)))
+        task_of(yaml.safe_load(TASK_FILE.replace(old, new)))
     assert str(caught.value).isprintable()
 
 
 def test_a_task_files_tags_run_nothing(tmp_path: Any) -> None:
     """The tag that makes a careless YAML reader call a function."""
     with pytest.raises(yaml.YAMLError):
-        yaml.safe_load(TASK.replace("name: mine", f"name: !!python/object/apply:os.system ['touch {tmp_path}/canary']"))
+        yaml.safe_load(
+            TASK_FILE.replace("name: mine", f"name: !!python/object/apply:os.system ['touch {tmp_path}/canary']")
+        )
     assert not (tmp_path / "canary").exists()
 
 
