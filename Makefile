@@ -11,7 +11,7 @@ help: ## List the targets
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,slurm]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,slurm]'
 	touch $@
 
 setup: $(VENV)/installed ## Create .venv and install everything, at the versions of constraints.txt
@@ -28,11 +28,12 @@ test-slow: setup ## The tests that need a browser, a notebook kernel, an install
 oldest: setup ## The fast tests on the oldest versions that pyproject.toml allows, in .venv-oldest
 	$(PY) scripts/oldest.py
 
-lint: setup ## Formatting, lint, types, and the walls between the rooms
+lint: setup ## Formatting, lint, types, the walls between the rooms, and the documentation site
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 format: setup ## Format the code and mend what lint can
 	$(VENV)/bin/ruff format .
