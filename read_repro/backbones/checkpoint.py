@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TOKENIZER_FILES = {"t5": ("tokenizer.json", "spiece.model"), "bert": ("tokenizer.json", "vocab.txt")}
-ARCHITECTURES = tuple(TOKENIZER_FILES)
+LOADABLE = tuple(TOKENIZER_FILES)
 WEIGHTS_FILE = "model.safetensors"
 INDEX = f"{WEIGHTS_FILE}.index.json"  # where a checkpoint's weights are in several files, it names them
 REPOSITORY = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
@@ -54,8 +54,8 @@ class Checkpoint:
     shape: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(f"backbone.architecture={self.architecture}: only {' and '.join(ARCHITECTURES)} are known")
+        if self.architecture not in LOADABLE:
+            raise InputError(f"backbone.architecture={self.architecture}: only {' and '.join(LOADABLE)} are known")
         if not self.random and not (self.path or self.package or self.hub):
             raise InputError("this backbone has no weights of its own: give backbone.path=<folder>")
         if self.hub is not None and not REPOSITORY.fullmatch(self.hub):
