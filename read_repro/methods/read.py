@@ -26,23 +26,14 @@ Letters: B batch, T tokens of the stack, S source tokens, D width, H hidden, N l
 from collections.abc import Callable
 from functools import partial
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from read_repro.backbones.backbone import Backbone, Batch
-from read_repro.backbones.frozen_pass import Keep, States, walk
-from read_repro.errors import InputError
+from read_repro.backbones.frozen_pass import States, walk
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
-from read_repro.methods.read_side import CELLS, SideRNN
+from read_repro.methods.read_side import SideRNN, side_networks
 
 VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
-
-CHOICES = {
-    "cell": tuple(CELLS),
-    "joiner": ("identity", "attention"),
-    "aggregate": ("last", "mean"),
-    "norm": ("plain", "learned"),
-    "readout_init": ("zero", "default"),
-}
 
 
 class READ(Method):
@@ -79,31 +70,22 @@ class READ(Method):
         readout_init: str,
         output_scale: float,
     ) -> None:
-        named = {"cell": cell, "joiner": joiner, "aggregate": aggregate, "norm": norm, "readout_init": readout_init}
-        _check(hidden, recurrent, output_scale, named)
         super().__init__(backbone, optimisation, score)
-        last = list(backbone.depth)[-1]
-        self.side = nn.ModuleDict()
-        self.keep = {}
-        for stack, depth in backbone.depth.items():
-            crosses, attention = stack == "decoder", joiner == "attention"
-            self.keep[stack] = Keep(normalised=True, self_scores=attention, cross_scores=crosses)
-            if attention or crosses:
+        self.side, self.keep = side_networks(
+            backbone.depth,
+            width=backbone.width,
+            hidden=hidden,
+            cell=cell,
+            joiner=joiner,
+            recurrent=recurrent,
+            aggregate=aggregate,
+            norm=norm,
+            readout_init=readout_init,
+            output_scale=output_scale,
+        )
+        for stack, keep in self.keep.items():
+            if keep.self_scores or keep.cross_scores:
                 backbone.open_attention(stack)
-            self.side[stack] = SideRNN(
-                width=backbone.width,
-                hidden=hidden,
-                depth=depth,
-                cell=cell,
-                joiner=joiner,
-                recurrent=recurrent,
-                aggregate=aggregate,
-                learned_norm=norm == "learned",
-                output_scale=output_scale,
-                reads_encoder=crosses,
-                # training starts at the backbone; dphi_E need not be zero for that
-                zero_output=stack == last and readout_init == "zero",
-            )
 
     def encode(self, batch: Batch) -> Encoded:
         output, correction = self.corrected("encoder", partial(self.backbone.frozen_encoder, batch))
@@ -125,25 +107,3 @@ class READ(Method):
         progress = side.start(encoder_correction)
         output = walk(frozen, self.keep[stack], partial(side.step, progress))
         return output, side.finish(progress)
-
-
-def _check(hidden: int, recurrent: bool, output_scale: float, named: dict[str, str]) -> None:
-    if hidden < 1:
-        raise InputError(f"method.hidden={hidden}: the RNN's width must be at least 1 (the paper: 128 or 256)")
-    for key, value in named.items():
-        if value not in CHOICES[key]:
-            raise InputError(f"method.{key}={value} does not exist: choose one of {', '.join(CHOICES[key])}")
-    if not 0 < output_scale < float("inf"):
-        raise InputError(f"method.output_scale={output_scale}: give a number above 0 (the paper's READ has none: 1.0)")
-    if recurrent:
-        return
-    if named["joiner"] == "attention":
-        raise InputError(
-            "method.joiner=attention needs method.recurrent=true: without recurrence no h_{i-1} is fed in, and the "
-            "joiner's maps of it would never train"
-        )
-    if named["aggregate"] == "mean":
-        raise InputError(
-            "method.aggregate=mean needs method.recurrent=true: without recurrence every layer has an up-projection "
-            "of its own, and the correction is their sum"
-        )

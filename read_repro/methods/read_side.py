@@ -4,6 +4,7 @@ The equations are in ``read_repro.methods.read``. Letters: B batch, T tokens of 
 H hidden, N layers.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,9 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from read_repro.backbones.frozen_pass import Layer
+from read_repro.backbones.frozen_pass import Keep, Layer
+from read_repro.errors import InputError
 
 CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell, "lstm": nn.LSTMCell}
+CHOICES = {
+    "cell": tuple(CELLS),
+    "joiner": ("identity", "attention"),
+    "aggregate": ("last", "mean"),
+    "norm": ("plain", "learned"),
+    "readout_init": ("zero", "default"),
+}
 
 
 @dataclass(frozen=True)
@@ -166,3 +175,72 @@ def gru_step(weights: GRUWeights, x: Tensor, h: Tensor | None) -> Tensor:
     r, z = torch.sigmoid(from_x[:, :split] + gates_from_h).chunk(2, dim=-1)
     n = torch.tanh(torch.addcmul(from_x[:, split:], r, candidate_from_h))
     return torch.lerp(n, torch.zeros_like(n) if h is None else h.to(n.dtype), z)  # (1 - z) n + z h
+
+
+def side_networks(
+    depth: Mapping[str, int],
+    *,
+    width: int,
+    hidden: int,
+    cell: str,
+    joiner: str,
+    recurrent: bool,
+    aggregate: str,
+    norm: str,
+    readout_init: str,
+    output_scale: float,
+) -> tuple[nn.ModuleDict, dict[str, Keep]]:
+    """A `SideRNN` for each stack of a backbone, and what each reads of the frozen pass through its stack.
+
+    Args:
+        depth: N of each stack, in the order in which they run. width: D. The others: as ``methods.read.READ``'s.
+    """
+    named = {"cell": cell, "joiner": joiner, "aggregate": aggregate, "norm": norm, "readout_init": readout_init}
+    check_choices(hidden=hidden, recurrent=recurrent, output_scale=output_scale, named=named)
+    last, attention = list(depth)[-1], joiner == "attention"
+    sides, keep = nn.ModuleDict(), {}
+    for stack, layers in depth.items():
+        reads_encoder = stack == last and len(depth) > 1
+        keep[stack] = Keep(normalised=True, self_scores=attention, cross_scores=reads_encoder)
+        sides[stack] = SideRNN(
+            width=width,
+            hidden=hidden,
+            depth=layers,
+            cell=cell,
+            joiner=joiner,
+            recurrent=recurrent,
+            aggregate=aggregate,
+            learned_norm=norm == "learned",
+            output_scale=output_scale,
+            reads_encoder=reads_encoder,
+            # training starts at the backbone; dphi_E need not be zero for that
+            zero_output=stack == last and readout_init == "zero",
+        )
+    return sides, keep
+
+
+def check_choices(
+    *, hidden: int, recurrent: bool, output_scale: float, named: Mapping[str, str], prefix: str = "method."
+) -> None:
+    """Refuse a READ that does not exist; ``prefix`` is what the keys are called by whoever gave them.
+
+    Raises:
+        InputError: naming the key.
+    """
+    if hidden < 1:
+        raise InputError(f"{prefix}hidden={hidden}: the RNN's width must be at least 1 (the paper: 128 or 256)")
+    for key, value in named.items():
+        if value not in CHOICES[key]:
+            raise InputError(f"{prefix}{key}={value} does not exist: choose one of {', '.join(CHOICES[key])}")
+    if not 0 < output_scale < float("inf"):
+        raise InputError(f"{prefix}output_scale={output_scale}: give a number above 0 (the paper's READ has none: 1.0)")
+    if not recurrent and named["joiner"] == "attention":
+        raise InputError(
+            f"{prefix}joiner=attention needs {prefix}recurrent=true: without recurrence no h_{{i-1}} is fed in, and "
+            "the joiner's maps of it would never train"
+        )
+    if not recurrent and named["aggregate"] == "mean":
+        raise InputError(
+            f"{prefix}aggregate=mean needs {prefix}recurrent=true: without recurrence every layer has an up-projection "
+            "of its own, and the correction is their sum"
+        )
