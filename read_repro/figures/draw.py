@@ -4,7 +4,7 @@ One style for all: colours that colour-blind readers tell apart, and a marker or
 """
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -64,29 +65,40 @@ def draw(drawing: Drawing) -> Figure:
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes_row, panel_row in zip(grid, rows, strict=True):
             for axes, panel in zip(axes_row, panel_row, strict=True):
-                _draw_panel(axes, panel, letters=LETTERS // columns)
+                _with_words(axes, panel, letters=LETTERS // columns)
         figure.legend(handles=_legend(rows), loc="outside right upper", frameon=False, handlelength=1.8)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # the PNG has set the layout, and the PDF must have the same
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel, letters: int) -> None:
+def _with_words(axes: Axes, panel: Panel, letters: int) -> None:
+    """A panel under its title and above its notes, on lines of so many letters; a line of text if it is empty."""
     if not panel.series:
         axes.set_axis_off()
         axes.text(0.5, 0.5, f"{panel.title}\n{panel.x or panel.y}: {EMPTY}", transform=axes.transAxes, ha="center")
         return
-    axes.set_title(panel.title)
-    axes.set_ylabel(panel.y_label)
+    draw_panel(axes, panel)
+    axes.set_title(textwrap.fill(panel.title, letters))
     axes.set_xlabel("\n".join(filter(None, (panel.x_label, *(textwrap.fill(words, letters) for words in panel.words)))))
+
+
+def draw_panel(axes: Axes, panel: Panel) -> None:
+    """The panel's axes and series. What belongs to series 3 has the gid `series-3`, its second mark `mark-3-1`."""
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel(panel.y_label)
     bars = [series.method for series in panel.series if series.kind == "bar"]
-    for series in panel.series:
+    for index, series in enumerate(panel.series):
         if series.kind == "bar":
-            _bars(axes, series, bars.index(series.method), len(bars))
+            artists = _bars(axes, series, bars.index(series.method), len(bars))
         elif series.kind == "front":
-            _front(axes, series)
+            artists = _front(axes, series)
         else:
-            _points(axes, series)
+            artists = _points(axes, series)
+        for artist in artists:
+            artist.set_gid(f"series-{index}")
+        for place, mark in enumerate(() if series.kind == "front" else artists[: len(series.points)]):
+            mark.set_gid(f"mark-{index}-{place}")
     if panel.line is not None:
         axes.axhline(panel.line, color="0.2", lw=0.9, ls="--", zorder=3)
     _scale(axes, panel)
@@ -107,7 +119,8 @@ def _scale(axes: Axes, panel: Panel) -> None:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks)
         axes.set_xlim(-0.5, len(panel.ticks) - 0.5)
     elif panel.x_scale == "linear":  # small energies would else get an offset or long decimals
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        whole = all(point.x == round(point.x) for series in panel.series for point in series.points)
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=whole))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
 
 
@@ -120,31 +133,47 @@ def _plain_powers(axes: Axes, highest: float) -> None:
         axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}" if within_a_decade else ""))
 
 
-def _bars(axes: Axes, series: Series, index: int, count: int) -> None:
+# Each of these gives the artists that it drew: first one for each point, then lines and error bars.
+
+
+def _bars(axes: Axes, series: Series, index: int, count: int) -> list[Artist]:
     colour, _, hatch = STYLES.get(series.method, OTHER)
     width = 0.84 / max(count, 6)
     xs = [point.x + (index - (count - 1) / 2) * width for point in series.points]
+    heights = [point.y for point in series.points]
+    bars = axes.bar(xs, heights, width, color=colour, hatch=hatch, edgecolor="white", lw=0.3)
     errors = [point.y_error or 0 for point in series.points]
-    axes.bar(xs, [point.y for point in series.points], width, yerr=errors if any(errors) else None, color=colour,
-             hatch=hatch, edgecolor="white", lw=0.3, error_kw={"lw": 0.7, "ecolor": "0.3"})  # fmt: skip
+    lines = axes.errorbar(xs, heights, yerr=errors, fmt="none", elinewidth=0.7, ecolor="0.3") if any(errors) else ()
+    return [*bars, *_parts(lines)]
 
 
-def _front(axes: Axes, series: Series) -> None:
+def _front(axes: Axes, series: Series) -> list[Artist]:
     """A ring around each point of the front, and a step line through those that go up."""
-    axes.plot([p.x for p in series.points], [p.y for p in series.points], ls="none", marker="o", ms=11, mfc="none",
-              mec="0.45", mew=0.8, zorder=1)  # fmt: skip
+    rings = axes.plot([p.x for p in series.points], [p.y for p in series.points], ls="none", marker="o", ms=11,
+                      mfc="none", mec="0.45", mew=0.8, zorder=1)  # fmt: skip
     steps = stairs(series.points)
-    axes.step([p.x for p in steps], [p.y for p in steps], where="post", color="0.4", lw=0.8, ls="--", zorder=1)
+    line = axes.step([p.x for p in steps], [p.y for p in steps], where="post", color="0.4", lw=0.8, ls="--", zorder=1)
+    return [*rings, *line]
 
 
-def _points(axes: Axes, series: Series) -> None:
-    axes.errorbar(
-        [point.x for point in series.points], [point.y for point in series.points],
+def _points(axes: Axes, series: Series) -> list[Artist]:
+    xs, ys = [point.x for point in series.points], [point.y for point in series.points]
+    shared: dict[str, Any] = {"alpha": PALE if series.pale else 1, "zorder": 2 if series.pale else 3}
+    look = _look(series)
+    lines = axes.errorbar(
+        xs, ys,
         xerr=[point.x_error or 0 for point in series.points] if any(p.x_error for p in series.points) else None,
         yerr=[point.y_error or 0 for point in series.points] if any(p.y_error for p in series.points) else None,
-        **_look(series), lw=1, elinewidth=0.8, capsize=2, alpha=PALE if series.pale else 1,
-        zorder=2 if series.pale else 3,
+        color=look["color"], ls=look["ls"], lw=1, elinewidth=0.8, capsize=2, **shared,
     )  # fmt: skip
+    marks = [axes.plot([x], [y], **look | {"ls": "none"}, **shared)[0] for x, y in zip(xs, ys, strict=True)]
+    return [*marks, *_parts(lines)]
+
+
+def _parts(container: ErrorbarContainer | tuple[()]) -> Iterator[Artist]:
+    """The line, the caps and the bars of an error bar's container."""
+    for part in container:
+        yield from part if isinstance(part, tuple) else [part] if part is not None else []
 
 
 def _look(series: Series) -> dict[str, Any]:

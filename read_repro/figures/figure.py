@@ -103,7 +103,7 @@ class Drawing:
     def drawn(self) -> tuple[tuple[Panel, ...], ...]:
         """The rows and the columns that have something to draw."""
         rows = [row for row in self.rows if any(panel.series for panel in row)]
-        columns = [i for i in range(len(self.rows[0])) if any(row[i].series for row in rows)]
+        columns = [i for i in range(len(rows[0]) if rows else 0) if any(row[i].series for row in rows)]
         return tuple(tuple(row[i] for i in columns) for row in rows)
 
     @property

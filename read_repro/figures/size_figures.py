@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from read_repro.figures.figure import PAPER, Drawing, Panel, Point, Series
-from read_repro.figures.spread import beside_ticks, close_at_ticks
+from read_repro.figures.spread import beside_ticks, close_at_ticks, under_ours
 from read_repro.paper import BACKBONES, METHODS, method_name, table1, table3, untied_count
 from read_repro.tables.aggregate import Stat
 from read_repro.tables.device_tables import gpus, planned_row, reference_row, stat_of
@@ -17,8 +17,8 @@ def figure_5(store: Store) -> Drawing:
     """Trainable parameters and peak training memory by backbone size."""
     count = [*_paper_counts(), *_planned(store, "train", "params/trainable")]
     peak = [*_planned(store, "train", "memory/train_peak_gib"), *_measured(store, "memory/train_peak_gib", hollow=True)]
-    left = _by_size("Trainable parameters", "number", count, "log")
-    right = _by_size("Peak training memory", "GiB", peak, "log", _where(store, peak))
+    left = _by_size("Trainable parameters", "trainable parameters", count, "log")
+    right = _by_size("Peak training memory", "peak training memory (GiB)", peak, "log", _where(store, peak))
     caption = (
         "Lines: planned; hollow: measured on a GPU with random weights. Pale (left): what Table 1's percentages are "
         "by the paper's own count of the backbone. Of both the paper printed only a picture."
@@ -29,7 +29,7 @@ def figure_5(store: Store) -> Drawing:
 def figure_6(store: Store) -> Drawing:
     """Inference latency, and how much more memory than full-tuning's inference takes, by backbone size."""
     latency = _measured(store, "time/latency_s", factor=1000)
-    left = _by_size("Inference latency", "ms an example", latency, "log", _where(store, latency))
+    left = _by_size("Inference latency", "latency (ms, an example)", latency, "log", _where(store, latency))
     metric = "memory/inference_gib"
     planned = {(b, m): stat_of(planned_row(store, b, m, "infer"), metric) for b in BACKBONES for m in METHODS}
     growth = _growth({key: Stat(columns["inference_gib"]) for key, columns in table3().items()}, PAPER)
@@ -37,7 +37,9 @@ def figure_6(store: Store) -> Drawing:
     for gpu in gpus(store):
         read = {(b, m): stat_of(reference_row(store, gpu, b, m), metric) for b in BACKBONES for m in METHODS}
         growth += _growth(read, gpu, hollow=True)
-    right = _by_size("Inference memory over full-tuning's", "growth (%)", growth, "symlog", _where(store, growth))
+    right = _by_size(
+        "Inference memory over full-tuning's", "growth of memory (%)", growth, "symlog", _where(store, growth)
+    )
     caption = (
         "Latency is measured on a GPU with random weights; the paper printed only a picture of it. Growth of memory: "
         "lines planned, hollow measured, pale from the paper's Table 3."
@@ -47,7 +49,8 @@ def figure_6(store: Store) -> Drawing:
 
 def _by_size(title: str, y: str, series: Sequence[Series], scale: str, note: str = "") -> Panel:
     kept = [one for one in series if one.points]
-    notes = "; ".join(filter(None, (note, close_at_ticks(kept, scale, SIZE_TICKS))))
+    near = (find(kept, scale, SIZE_TICKS) for find in (close_at_ticks, under_ours))
+    notes = "; ".join(filter(None, (note, *near)))
     return Panel(title, "", y, beside_ticks(kept), SIZE_TICKS, y_scale=scale, note=notes)
 
 

@@ -1,7 +1,7 @@
 """Marks that would hide each other: they are set side by side, and a note names them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
@@ -12,6 +12,7 @@ from read_repro.paper import METHODS
 NEAR = 0.02  # marks closer than this part of an axis hide each other
 STEP = 0.05  # between the marks of two methods, where names stand along the x axis
 CLOSE = "nearly equal, so set side by side"
+UNDER = "the paper's mark lies under ours"
 Item = TypeVar("Item")
 
 
@@ -36,10 +37,31 @@ def close_at_ticks(series: Sequence[Series], scale: str, ticks: Sequence[str]) -
         found = groups(heights, lambda a, b: a[0].source == b[0].source and abs(a[1] - b[1]) <= NEAR * span)
         for words in dict.fromkeys(", ".join(one.name for one, _ in group) for group in found):
             where.setdefault(words, []).append(tick)
-    found_at = [
-        f"{words} (at {', '.join(at) if len(at) < len(ticks) else 'every size'})" for words, at in where.items()
-    ]
-    return f"{CLOSE}: {'; '.join(found_at)}" if found_at else ""
+    return _listed(CLOSE, where, ticks)
+
+
+def under_ours(series: Sequence[Series], scale: str, ticks: Sequence[str]) -> str:
+    """Names the paper's marks that lie on ours of the same method, and at which ticks; empty if none do."""
+    turn = TURN[scale]
+    span = _span(turn(point.y) for one in series for point in one.points)
+    where: dict[str, list[str]] = {}
+    for place, tick in enumerate(ticks):
+        heights = [(one, turn(point.y)) for one in series for point in one.points if point.x == place]
+        ours = [(one.method, height) for one, height in heights if not one.pale]
+        hidden = [
+            one.name
+            for one, height in heights
+            if one.pale and any(method == one.method and abs(own - height) <= NEAR * span for method, own in ours)
+        ]
+        if hidden:
+            where.setdefault(", ".join(hidden), []).append(tick)
+    return _listed(UNDER, where, ticks)
+
+
+def _listed(title: str, where: Mapping[str, Sequence[str]], ticks: Sequence[str]) -> str:
+    """`title: Adapter, LoRA (at T5-base); LST, READ (at every size)`."""
+    found = [f"{words} (at {', '.join(at) if len(at) < len(ticks) else 'every size'})" for words, at in where.items()]
+    return f"{title}: {'; '.join(found)}" if found else ""
 
 
 def apart(series: Sequence[Series], x_scale: str) -> tuple[tuple[Series, ...], str]:

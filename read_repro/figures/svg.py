@@ -1,186 +1,100 @@
-"""A panel as inline SVG for the report: the same points as in the figures, with tooltips and links to their runs."""
+"""A panel as inline SVG for the report: the marks of the figures, with tooltips and links to their runs.
 
-import math
-from collections.abc import Callable, Mapping
+matplotlib draws it, by the code that draws the figures' files. A drawing of our own took twice the lines and had to
+be kept equal to that code; what the page needs beyond it (tooltips with units, marks that take the focus, the page's
+own colour in place of black) is set on the elements that matplotlib names after its artists.
+"""
+
+import re
 from html import escape
-from itertools import pairwise
+from io import StringIO
+from xml.etree import ElementTree
 
-from read_repro.figures.draw import OTHER, PALE, STYLES, SYMLOG_TICKS
-from read_repro.figures.figure import EMPTY, TURN, Panel, Point, Series, stairs
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 12, 26, 46
-CORNERS = {
-    "s": (4, 45),
-    "^": (3, -90),
-    "v": (3, 90),
-    "D": (4, 0),
-    "P": (8, 22),
-    "X": (8, 0),
-    "p": (5, -90),
-    "h": (6, 0),
-}
+from read_repro.figures.draw import OTHER, PALE, PANEL_INCHES, RC, STYLES, draw_panel
+from read_repro.figures.figure import EMPTY, Panel, Point, Series
+from read_repro.figures.links import Links, address
 
-Scale = Callable[[float], float]
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NAMESPACE = re.compile(r"\{.*\}")
+INK = re.compile("#(000000|333333|4c4c4c)")  # what is to be read on white and on black: lines, error bars, full-tuning
+GID = re.compile(r"(series|mark)-(\d+)(?:-(\d+))?")
 
 
-def svg(panel: Panel, links: Mapping[str, int]) -> str:
-    """The panel as an `<svg>` with a legend; `links` numbers the runs as the page does."""
+def svg(panel: Panel, links: Links, name: str) -> str:
+    """The panel as a `<figure>` with a legend; `name` is its own on the page, and the ids inside begin from it."""
     if not panel.series:
         return f"<p>{escape(panel.title)}, {escape(panel.x or panel.y)}: {EMPTY}.</p>"
-    x_low, x_high = (-0.5, len(panel.ticks) - 0.5) if panel.ticks else _range([p.x for p in _all(panel)], panel.x_scale)
-    tops = [p.y + (p.y_error or 0) for p in _all(panel)] + [p.y - (p.y_error or 0) for p in _all(panel)]
-    tops += [0.0] if any(series.kind == "bar" for series in panel.series) else []
-    tops += [panel.line] if panel.line is not None else []
-    y_low, y_high = _range(tops, panel.y_scale)
-    x = _scale(x_low, x_high, LEFT, WIDTH - RIGHT, panel.x_scale)
-    y = _scale(y_low, y_high, HEIGHT - BOTTOM, TOP, panel.y_scale)
-    names = [(float(i), name) for i, name in enumerate(panel.ticks)]
-    marks = names or [(value, _tick(value)) for value in _ticks(x_low, x_high, panel.x_scale)]
-    parts = [
-        _text(LEFT, 14, panel.title, "title"),
-        _text((LEFT + WIDTH) / 2, HEIGHT - 18, panel.x_label, "label middle"),
-    ]
-    parts.append(
-        f'<text class="label middle" transform="translate(13,{HEIGHT / 2}) rotate(-90)">{escape(panel.y_label)}</text>'
-    )
-    parts += [_text(x(value), HEIGHT - BOTTOM + 15, name, "tick middle") for value, name in marks]
-    for value in _ticks(y_low, y_high, panel.y_scale):
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
-        parts.append(_text(LEFT - 5, y(value) + 3, _tick(value), "tick end"))
-    bars = [series for series in panel.series if series.kind == "bar"]
-    for index, series in enumerate(panel.series):
-        place = (bars.index(series), len(bars)) if series in bars else (0, 1)
-        parts.append(f'<g data-series="{index}">{_series(series, x, y, place, links)}</g>')
-    if panel.line is not None:
-        level = f'y1="{y(panel.line):.1f}" y2="{y(panel.line):.1f}"'
-        parts.append(f'<line class="front" x1="{LEFT}" x2="{WIDTH - RIGHT}" {level}/>')
-    drawn = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(panel.title)}">{"".join(parts)}</svg>'
+    root = _drawn(panel, name)
+    for group in root.iter("g"):
+        if found := GID.fullmatch(group.attrib.pop("id", "")):
+            kind, index, place = found.groups()
+            group.set("data-series", index)
+            if kind == "mark":
+                series = panel.series[int(index)]
+                _link(group, _tip(panel, series, series.points[int(place)]), series.points[int(place)], links)
+    drawn = re.sub(r">\s+<", "><", INK.sub("currentColor", ElementTree.tostring(root, encoding="unicode")))
     notes = "".join(f'<p class="notes">{escape(words)}</p>' for words in panel.words)
-    return f'<figure class="plot">{drawn}{_legend(panel)}{notes}</figure>'
+    return f'<figure class="plot"><h4>{escape(panel.title)}</h4>{drawn}{_legend(panel)}{notes}</figure>'
 
 
-def _all(panel: Panel) -> list[Point]:
-    return [point for series in panel.series for point in series.points]
+def _drawn(panel: Panel, name: str) -> ElementTree.Element:
+    """matplotlib's SVG of the panel without backgrounds, metadata and XML's namespaces; its words stay words."""
+    text = StringIO()
+    with rc_context({**RC, "svg.fonttype": "none", "svg.hashsalt": name}):
+        figure = Figure(figsize=PANEL_INCHES, layout="constrained")
+        axes = figure.subplots()
+        draw_panel(axes, panel)
+        figure.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        for bar in axes.patches:
+            bar.set_hatch("")  # for print in grey; as SVG, circles of a hatch are a hundred kilobytes
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    root = ElementTree.fromstring(text.getvalue())
+    for element in root.iter():
+        element.tag = NAMESPACE.sub("", element.tag)
+        element.attrib = {NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
+    for unwanted in [child for child in root if child.tag == "metadata" or child.find("style") is not None]:
+        root.remove(unwanted)
+    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "group", "aria-label": panel.title}
+    return root
 
 
-def _range(values: list[float], kind: str) -> tuple[float, float]:
-    """A little more than the values' own range."""
-    if not values:
-        return (1.0, 10.0) if kind == "log" else (0.0, 1.0)
-    low, high = min(values), max(values)
-    if kind == "log":
-        return low / 1.3, high * 1.3
-    margin = 0.06 * (high - low) or 0.06 * abs(high) or 1.0
-    return (low - margin if low else 0.0), high + margin
+def _link(group: ElementTree.Element, tip: str, point: Point, links: Links) -> None:
+    """Makes a mark a link to its runs, or what only takes the focus where it has none; both carry their tooltip."""
+    runs = address(point.runs, links)
+    if runs:
+        group.tag = "a"
+        group.set("href", runs)
+    else:
+        group.attrib |= {"role": "img", "tabindex": "0"}
+    group.attrib |= {"class": "point", "aria-label": tip, "data-tip": tip}
 
 
-def _scale(low: float, high: float, start: float, end: float, kind: str) -> Scale:
-    turn = TURN[kind]
-    return lambda v: start + (end - start) * (turn(v) - turn(low)) / (turn(high) - turn(low))
-
-
-def _ticks(low: float, high: float, kind: str) -> list[float]:
-    if kind == "symlog":
-        return [value for value in SYMLOG_TICKS if low <= value <= high]
-    if kind == "log":
-        steps = (1, 2, 5) if high / low < 300 else (1,)
-        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        return [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
-    rough = (high - low) / 4
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(unit * n for n in (1, 2, 5, 10) if unit * n >= rough)
-    return [round(step * n, 12) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
-
-
-def _number(value: float) -> str:
-    """`0.1234`, `1,970,688`: four digits, or the whole of a large number."""
-    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-
-
-def _tick(value: float) -> str:
-    """`5`, `0.25`, `10⁹`: large and small numbers as powers of ten."""
-    if value == 0 or 1e-4 <= abs(value) < 1e4:
-        return f"{value:g}"
-    mantissa, exponent = f"{value:.0e}".split("e")
-    power = f"10{str(int(exponent)).translate(SUPERSCRIPT)}"
-    return power if mantissa == "1" else f"{mantissa}·{power}"
-
-
-def _series(series: Series, x: Scale, y: Scale, place: tuple[int, int], links: Mapping[str, int]) -> str:
-    colour, marker, _ = STYLES.get(series.method, OTHER)
-    at = [(x(point.x), y(point.y)) for point in series.points]
-    if series.kind == "front":
-        return _front(series, x, y)
-    look = f'fill="{"none" if series.hollow else colour}" stroke="{colour if series.hollow else "#333"}"'
-    opacity = f' opacity="{PALE}"' if series.pale else ""
-    parts = []
-    if series.kind == "line":
-        points = " ".join(f"{px:.1f},{py:.1f}" for px, py in at)
-        parts.append(f'<polyline fill="none" stroke="{colour}" points="{points}"/>')
-    for point, (px, py) in zip(series.points, at, strict=True):
-        if series.kind == "bar":
-            width = (x(1) - x(0)) * 0.84 / max(place[1], 6)
-            px += (place[0] - (place[1] - 1) / 2) * width
-            size = f'width="{width:.1f}" height="{max(y(0) - py, 0):.1f}"'
-            shape = f'<rect x="{px - width / 2:.1f}" y="{py:.1f}" {size} {look}/>'
-        else:
-            shape = _marker(marker, px, py, look)
-        parts.append(_linked(shape, series, point, links) + _errors(point, px, py, x, y))
-    return f"<g{opacity}>{''.join(parts)}</g>"
-
-
-def _front(series: Series, x: Scale, y: Scale) -> str:
-    """A ring around each point of the front, and a step line through those that go up."""
-    rings = "".join(f'<circle class="front" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="9"/>' for p in series.points)
-    at = [(x(point.x), y(point.y)) for point in stairs(series.points)]
-    corners = [f"{right[0]:.1f},{left[1]:.1f} {right[0]:.1f},{right[1]:.1f}" for left, right in pairwise(at)]
-    start = f"{at[0][0]:.1f},{at[0][1]:.1f}" if at else ""
-    return f'{rings}<polyline class="front" points="{" ".join([start, *corners])}"/>'
-
-
-def _linked(shape: str, series: Series, point: Point, links: Mapping[str, int]) -> str:
-    """A shape with its tooltip, and its runs for the page to open."""
-    runs = " ".join(str(links[run]) for run in point.runs if run in links)
-    error = f" ± {_number(point.y_error)}" if point.y_error is not None else ""
+def _tip(panel: Panel, series: Series, point: Point) -> str:
+    """`READ: average score 25.86 ± 2.85; training energy 0.661 ± 0.014 Wh (CPU estimate)`."""
     x = point.x if point.true_x is None else point.true_x
-    place = f"; x {_number(x)}" if series.kind == "scatter" and not series.hollow else ""
-    tip = escape(f"{series.label}: {_number(point.y)}{error}{place}")
-    return f'<g class="point" data-runs="{runs}" data-tip="{tip}"><title>{tip}</title>{shape}</g>'
+    place = panel.ticks[round(x)] if panel.ticks else quantity(panel.x, x, point.x_error)
+    return f"{series.label}: {quantity(panel.y, point.y, point.y_error)}; {place}"
 
 
-def _errors(point: Point, px: float, py: float, x: Scale, y: Scale) -> str:
-    ends = []
-    if point.y_error:
-        ends.append((px, px, y(point.y - point.y_error), y(point.y + point.y_error)))
-    if point.x_error and point.x > point.x_error:
-        ends.append((x(point.x - point.x_error), x(point.x + point.x_error), py, py))
-    line = '<line class="error" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>'
-    return "".join(line.format(*end) for end in ends)
-
-
-def _marker(marker: str, px: float, py: float, look: str) -> str:
-    if marker == "o":
-        return f'<circle cx="{px:.1f}" cy="{py:.1f}" r="5" {look}/>'
-    corners, turn = CORNERS.get(marker, (10, -90))
-    points = []
-    for corner in range(corners):
-        angle = math.radians(turn + 360 * corner / corners)
-        radius = 3 if marker in "PX*" and corner % 2 else 6.5
-        points.append(f"{px + radius * math.cos(angle):.1f},{py + radius * math.sin(angle):.1f}")
-    return f'<polygon points="{" ".join(points)}" {look}/>'
+def quantity(label: str, value: float, error: float | None = None) -> str:
+    """A value with the words of its axis, `memory (GiB, resident)`: `memory 1.52 GiB (resident)`."""
+    name, _, rest = label.partition(" (")
+    unit, _, kind = rest.removesuffix(")").partition(", ")
+    if " " in unit:  # words about the quantity, no unit
+        unit, kind = "", rest.removesuffix(")")
+    spread = f" ± {error:.3g}" if error is not None else ""
+    number = f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return " ".join(filter(None, (name, number + spread, unit, f"({kind})" if kind else "")))
 
 
 def _legend(panel: Panel) -> str:
     items = []
     for index, series in enumerate(panel.series):
-        colour = "#666" if series.kind == "front" else STYLES.get(series.method, OTHER)[0]
-        style = f"opacity:{PALE}" if series.pale else ""
-        swatch = f'<i style="background:{colour}"></i>{escape(series.label)}'
-        items.append(f'<button type="button" data-toggle="{index}" style="{style}">{swatch}</button>')
+        colour = "#737373" if series.kind == "front" else STYLES.get(series.method, OTHER)[0]
+        opacity = f";opacity:{PALE}" if series.pale else ""
+        swatch = f'<i style="background:{INK.sub("currentColor", colour)}{opacity}"></i>{escape(series.label)}'
+        items.append(f'<button type="button" aria-pressed="true" data-toggle="{index}">{swatch}</button>')
     return f"<figcaption>{''.join(items)}</figcaption>"
-
-
-def _text(x: float, y: float, words: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(words)}</text>'

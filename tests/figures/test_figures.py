@@ -1,14 +1,17 @@
 """Figures show what the records hold: no more, and the paper's points where it printed numbers."""
 
+import re
+
 import pytest
 from store_factory import fill, run_record, write_run
 
 from read_repro.figures.content import drawings
+from read_repro.figures.curves import learning_curves
 from read_repro.figures.draw import draw, draw_figures
 from read_repro.figures.energy_figures import figure_1, figure_2, unbeaten
 from read_repro.figures.figure import EMPTY, Point, Series, stairs
 from read_repro.figures.size_figures import figure_5, figure_6
-from read_repro.figures.spread import apart, groups
+from read_repro.figures.spread import apart, groups, under_ours
 from read_repro.figures.svg import svg
 from read_repro.tables.load import read_store
 
@@ -118,7 +121,7 @@ def test_a_panel_without_records_is_a_line_of_text(tmp_path):
         for row in drawing.rows:
             for panel in row:
                 assert panel.series or EMPTY in words_of(figure)
-                assert svg(panel, {}).startswith("<figure" if panel.series else "<p>")
+                assert svg(panel, {}, "a").startswith("<figure" if panel.series else "<p>")
     assert "T5-base on GLUE" in figure_1(store).undrawn[0]
 
 
@@ -147,14 +150,43 @@ def test_marks_that_hide_each_other_are_moved_apart_and_named(tmp_path):
     assert "(at T5-large)" in latency.note
 
 
+def test_the_papers_marks_that_lie_under_ours_are_named():
+    ours = Series("read", "READ", (Point(0, 1.0), Point(1, 100.0)), "line")
+    theirs = [Series("read", "READ", (Point(1, 101.0),), source="paper"), Series("lst", "LST", (Point(1, 99.0),))]
+    assert under_ours([ours, *theirs], "log", ("small", "base")) == "the paper's mark lies under ours: READ (at base)"
+    assert under_ours([ours], "log", ("small", "base")) == ""
+
+
+def test_titles_are_wrapped_so_that_those_of_one_row_stay_apart(tmp_path):
+    write_run(tmp_path, run_record(setting={"batch_size": 32}))
+    figure = draw(figure_2(read_store(tmp_path)))
+    titles = [axes.title for axes in figure.axes if axes.get_title()]
+    assert len(titles) > 1
+    assert max(len(line) for title in titles for line in title.get_text().splitlines()) <= 50
+
+
+def test_learning_curves_have_a_line_a_run(tmp_path):
+    fill(tmp_path)
+    drawing = learning_curves(read_store(tmp_path))
+    assert len(drawing.rows) == 1 + 3  # T5-base on CoLA, and three tasks of MiniLM
+    epochs, energy = drawing.rows[1]
+    assert {one.label for one in epochs.series if one.method == "read"} == {f"READ, seed {seed}" for seed in (0, 1, 2)}
+    read = next(one for one in energy.series if one.method == "read")
+    assert [point.y for point in read.points] == [62, 70, 72, 71]
+    assert [point.x for point in read.points] == pytest.approx([2, 4, 6, 8])  # of 8 Wh
+    assert (epochs.x_label, energy.x_label) == ("epoch", "training energy (Wh, CPU estimate)")
+    assert learning_curves(read_store(tmp_path / "nothing")).rows == ()
+
+
 def test_the_scales_are_named_and_large_numbers_are_powers_of_ten(tmp_path):
     fill(tmp_path)
     store = read_store(tmp_path)
     left, right = figure_5(store).rows[0]
-    assert (left.y_label, right.y_label) == ("number, log scale", "GiB, log scale")
-    assert figure_6(store).rows[0][1].y_label == "growth (%), linear up to 1, log scale above"
-    assert "10⁶" in svg(left, {})
-    assert "e+" not in svg(left, {})
+    assert (left.y_label, right.y_label) == ("trainable parameters, log scale", "peak training memory (GiB), log scale")
+    assert figure_6(store).rows[0][1].y_label == "growth of memory (%), linear up to 1, log scale above"
+    drawn = svg(left, {}, "left")
+    assert re.search(r"<tspan[^>]*>6</tspan>", drawn), "powers of ten are raised"
+    assert "e+" not in drawn
 
 
 def test_figure_1_has_a_line_at_full_tuning_and_the_epochs(tmp_path):
