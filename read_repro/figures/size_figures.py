@@ -37,9 +37,7 @@ def figure_6(store: Store) -> Drawing:
     for gpu in gpus(store):
         read = {(b, m): stat_of(reference_row(store, gpu, b, m), metric) for b in BACKBONES for m in METHODS}
         growth += _growth(read, gpu, hollow=True)
-    right = _by_size(
-        "Inference memory over full-tuning's", "growth of memory (%)", growth, "symlog", _where(store, growth)
-    )
+    right = _by_size("Inference memory over full-tuning's", "growth (%)", growth, "symlog", _where(store, growth))
     caption = (
         "Latency is measured on a GPU with random weights; the paper printed only a picture of it. Growth of memory: "
         "lines planned, hollow measured, pale from the paper's Table 3."

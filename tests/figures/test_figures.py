@@ -183,7 +183,7 @@ def test_the_scales_are_named_and_large_numbers_are_powers_of_ten(tmp_path):
     store = read_store(tmp_path)
     left, right = figure_5(store).rows[0]
     assert (left.y_label, right.y_label) == ("trainable parameters, log scale", "peak training memory (GiB), log scale")
-    assert figure_6(store).rows[0][1].y_label == "growth of memory (%), linear up to 1, log scale above"
+    assert figure_6(store).rows[0][1].y_label == "growth (%), linear up to 1, log scale above"
     drawn = svg(left, {}, "left")
     assert re.search(r"<tspan[^>]*>6</tspan>", drawn), "powers of ten are raised"
     assert "e+" not in drawn
