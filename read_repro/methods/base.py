@@ -119,6 +119,10 @@ class Method(pl.LightningModule):
             self.backbone.eval()
         return self
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """A batch is one flat dictionary: Lightning walks through nested collections, at a small step's cost."""
+        return {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+
     def on_train_start(self) -> None:
         self.train()  # a pre-trained model comes in eval mode, and Lightning leaves each module as it finds it
 

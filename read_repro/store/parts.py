@@ -15,9 +15,9 @@ the root mean square in 32 bit, and the product of the two is the raw state that
 Letters: T tokens kept (source tokens of an encoder, label prefixes of a decoder), S source tokens, D width, N layers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ NUMPY = {"fp32": np.float32, "fp16": np.float16, "bf16": np.uint16, "int8": np.i
 PARTS = ("inner", "output", "ends", "self", "cross")
 
 Shape = tuple[int, ...]
+Layout = Mapping[str, tuple[Shape, type]]  # shape and kind of an entry's arrays, in the order of their bytes
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,7 @@ class StackSpec:
     pre_norm: bool
     dtype: str
 
-    @cache  # noqa: B019 - a handful of specs, a few hundred lengths
-    def layout(self, part: str, tokens: int, read: int) -> dict[str, tuple[Shape, type]]:
+    def layout(self, part: str, tokens: int, read: int) -> Layout:
         """The arrays of an entry, in the order of their bytes.
 
         Args:
@@ -68,12 +68,10 @@ class StackSpec:
             arrays["rms"] = ((layers, tokens), np.float32)
         return arrays
 
-    @cache  # noqa: B019
-    def size_bytes(self, part: str, tokens: int, read: int) -> int:
-        """Bytes of an entry."""
-        return sum(
-            int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in self.layout(part, tokens, read).values()
-        )
+    def form(self, part: str, tokens: int, read: int) -> tuple[Layout, int]:
+        """An entry's layout, and its bytes in all."""
+        layout = self.layout(part, tokens, read)
+        return layout, sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in layout.values())
 
 
 def parts_of(keep: Keep) -> tuple[str, ...]:
@@ -102,7 +100,7 @@ def to_numpy(values: Tensor) -> np.ndarray:
     return values.view(torch.uint16).numpy() if values.dtype == torch.bfloat16 else values.numpy()
 
 
-def to_bytes(arrays: Mapping[str, np.ndarray], layout: Mapping[str, tuple[Shape, type]]) -> bytes:
+def to_bytes(arrays: Mapping[str, np.ndarray], layout: Layout) -> bytes:
     """The bytes of an entry, in its layout's order."""
     pieces = []
     for name, (shape, kind) in layout.items():
@@ -111,12 +109,12 @@ def to_bytes(arrays: Mapping[str, np.ndarray], layout: Mapping[str, tuple[Shape,
     return b"".join(pieces)
 
 
-def from_bytes(data: memoryview, layout: Mapping[str, tuple[Shape, type]]) -> dict[str, np.ndarray]:
+def from_bytes(data: memoryview, layout: Layout) -> dict[str, np.ndarray]:
     """The arrays of an entry, as views of its bytes."""
     arrays: dict[str, np.ndarray] = {}
     offset = 0
     for name, (shape, kind) in layout.items():
-        count = int(np.prod(shape))
+        count = math.prod(shape)
         arrays[name] = np.frombuffer(data, dtype=kind, count=count, offset=offset).reshape(shape)
         offset += arrays[name].nbytes
     return arrays

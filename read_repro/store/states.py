@@ -20,7 +20,7 @@ from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.frozen_pass import Keep
 from read_repro.backbones.prefix_tree import PrefixTree
 from read_repro.backbones.t5 import T5Backbone
-from read_repro.store.parts import StackSpec, from_bytes, parts_of, to_bytes
+from read_repro.store.parts import Layout, StackSpec, from_bytes, parts_of, to_bytes
 from read_repro.store.segments import DiskShelf, RamShelf, Shelf
 
 FORMAT = 1  # raised when the bytes of an entry change their meaning
@@ -58,6 +58,7 @@ class StateStore:
         self.specs, self.answers, self.folder = specs, answers, folder
         prefixes = () if answers is None else answers.prefixes
         self._answers_digest = hashlib.sha256(json.dumps(prefixes).encode()).digest()
+        self._forms: dict[tuple[str, str, int], tuple[Layout, int]] = {}
         self.name = uuid.uuid4().hex[:12]
         self.parts = {stack: parts_of(keep) for stack, keep in keeps.items()}
         self.shelves: dict[tuple[str, str], Shelf] = {}
@@ -84,18 +85,16 @@ class StateStore:
             content.update(self._answers_digest)
         return content.digest()
 
-    def sizes(self, example: StoredExample, stack: str) -> Sizes:
-        """How many tokens an example's entries hold."""
-        source = len(example["input_ids"])
+    def sizes(self, source: int, stack: str) -> Sizes:
+        """How many tokens the entries of an example of ``source`` tokens hold."""
         if stack != "decoder":
             return Sizes(source, {"self": source})
         assert self.answers is not None
         return Sizes(len(self.answers.prefixes), {"self": self.answers.depth, "cross": source})
 
-    def layout(self, example: StoredExample, stack: str, part: str) -> Any:
+    def layout(self, example: StoredExample, stack: str, part: str) -> Layout:
         """The arrays of an entry, see `StackSpec.layout`."""
-        sizes = self.sizes(example, stack)
-        return self.specs[stack].layout(part, sizes.tokens, sizes.read.get(part, 0))
+        return self._form(example, stack, part)[0]
 
     def held(self, example: StoredExample) -> bool:
         """Whether every entry that the method reads of this example is there and whole: its digest is checked once."""
@@ -103,7 +102,7 @@ class StateStore:
 
     def size_bytes(self, example: StoredExample) -> int:
         """What the entries of an example take."""
-        return sum(self._entry_bytes(example, stack, part) for stack, part in self.shelves)
+        return sum(self._form(example, stack, part)[1] for stack, part in self.shelves)
 
     def put(self, example: StoredExample, stack: str, part: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep one entry, unless it is there and whole. Raises OSError where it cannot be written."""
@@ -116,8 +115,8 @@ class StateStore:
         found = {}
         keys = {stack: self.key(example, stack) for stack in self.specs}
         for (stack, part), shelf in self.shelves.items():
-            data, layout = shelf.get(keys[stack]), self.layout(example, stack, part)
-            if data is None or len(data) != self._entry_bytes(example, stack, part):
+            data, (layout, size_bytes) = shelf.get(keys[stack]), self._form(example, stack, part)
+            if data is None or len(data) != size_bytes:
                 return None
             found[stack, part] = from_bytes(data, layout)
         return found
@@ -146,12 +145,17 @@ class StateStore:
             for (stack, part), shelf in self.shelves.items():
                 writer = shelf.writer_of(self.key(example, stack))
                 if writer is not None:
-                    found[writer] = found.get(writer, 0) + self._entry_bytes(example, stack, part)
+                    found[writer] = found.get(writer, 0) + self._form(example, stack, part)[1]
         return found
 
-    def _entry_bytes(self, example: StoredExample, stack: str, part: str) -> int:
-        sizes = self.sizes(example, stack)
-        return self.specs[stack].size_bytes(part, sizes.tokens, sizes.read.get(part, 0))
+    def _form(self, example: StoredExample, stack: str, part: str) -> tuple[Layout, int]:
+        """The layout and the bytes of an entry: asked for at every reading, and made once for each length."""
+        source = len(example["input_ids"])
+        if (form := self._forms.get((stack, part, source))) is None:
+            sizes, spec = self.sizes(source, stack), self.specs[stack]
+            form = spec.form(part, sizes.tokens, sizes.read.get(part, 0))
+            self._forms[stack, part, source] = form
+        return form
 
 
 def shelf_name(spec: StackSpec, part: str, weights: str) -> str:
