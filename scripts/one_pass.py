@@ -75,7 +75,7 @@ def setting_of(backbone: str, path: str) -> tuple[str, ...]:
     """CoLA on MiniLM; 200 examples of MRPC on random weights of T5-base's shape."""
     if backbone == "minilm":
         return ("backbone=minilm", "task=cola", "data=local", f"data.path={path}", "data.batch_size=32")
-    shape = (f"backbone.shape={T5_BASE}", "data.train_limit=200", "data.batch_size=8")
+    shape = (f"backbone.shape={T5_BASE}", "data.train_limit=200", "data.batch_size=8", "data.eval_batch_size=51")
     return ("backbone=t5-random", "task=mrpc", "data=local", f"data.path={path}", *shape)
 
 

@@ -46,7 +46,8 @@ def config_of(method: str, setting: dict[str, Any], train_limit: int | None, see
         "seed": seed,
     }
     for key, value in setting.items():
-        config[OWNERS.get(key, "method")][key] = value
+        section, _, leaf = key.rpartition(".")
+        config.setdefault(section or OWNERS.get(key, "method"), {})[leaf] = value
     return config
 
 

@@ -84,7 +84,8 @@ class _Usual:
     """What is usual among records: the value that most of them have, and of equally many a shipped one.
 
     A method's own keys are another matter: there only a shipped value is usual, so that READ without recurrence, say,
-    is never called READ. Of a method's versions the newest is usual.
+    is never called READ. Of a method's versions the newest is usual. Where frozen states come from is asked method by
+    method, for only some can read them from a store.
     """
 
     def __init__(self, records: Sequence[Record], facts: Sequence[Values]) -> None:
@@ -115,7 +116,7 @@ class _Usual:
         if key == VERSION:
             return max(votes, key=int)
         shipped = {text for text in votes if (scope, key, text) in self._shipped}
-        candidates = shipped if scope == _of_method(record) else votes
+        candidates = shipped if key.startswith("method") else votes
         return min(candidates, key=lambda text: (-votes[text], text not in shipped, text), default=None)
 
 
@@ -125,7 +126,7 @@ def _of_method(record: Record) -> Key:
 
 def _scope(record: Record, key: str) -> Key:
     """Among which records the value of a key is to be compared: those of the method, of the task, or of the block."""
-    if key in (VERSION, "method") or key.startswith("method."):
+    if key in (VERSION, "method") or key.startswith(("method.", "cache.")):
         return _of_method(record)
     return (*place(record), "task", record.task) if key.startswith("task.") else place(record)
 

@@ -6,7 +6,7 @@ from read_repro.paper import method_name
 from read_repro.tables.aggregate import MethodRows, hardware_names, methods_of
 from read_repro.tables.blocks import Block
 from read_repro.tables.load import Store
-from read_repro.tables.missing import few_readings, missing_runs
+from read_repro.tables.missing import few_readings, from_the_store, missing_runs
 from read_repro.tables.score_tables import EPOCHS_NOTE
 from read_repro.tables.table import Cell, Column, Table, embolden, number, text
 
@@ -43,7 +43,8 @@ def _costs(store: Store, block: Block, hardware: str) -> Table:
         mark = len(numbered) if note else None
         rows.append((text(method_name(method.variant)), *(_cell(method, cost, mark) for cost in shown)))
     title = f"Costs: {block.label}" + (f" ({hardware})" if hardware else "")
-    notes = (*COST_NOTES, CPU_NOTE if block.device == "CPU" else "", few_readings(methods.values()))
+    of_methods = from_the_store(methods.values()), few_readings(methods.values())
+    notes = (*COST_NOTES, CPU_NOTE if block.device == "CPU" else "", *of_methods)
     return Table(title, columns, tuple(embolden(rows, columns)), tuple(numbered), tuple(filter(None, notes)))
 
 

@@ -6,13 +6,14 @@ A file that cannot be read is named in a logged error and left out; the rest sta
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from read_repro.records.fingerprint import facts_of, fingerprint, flatten
+from read_repro.records.naming import CACHE
 from read_repro.records.record import AnyRecord, PlannedRecord, Record, ReferenceRecord
 from read_repro.records.selection import select_each, setting_name, validation_score, variant
 from read_repro.records.standing import Key, Standing, standings
@@ -75,6 +76,22 @@ def read_store(results: Path) -> Store:
         planned_rows=planned_rows,
         reference_rows=reference_rows,
     )
+
+
+def for_scores(store: Store) -> Store:
+    """The same store for a table that compares scores alone: to them it is no matter where frozen states came from.
+
+    A run that was made both ways counts once. Narrower states (`cache.dtype`) still are rows of their own.
+    """
+    alike = {row["run"]: _without_place(row["record"]) for row in store.run_rows}
+    run_rows = _run_rows(_unique(alike, []))
+    return replace(store, runs=_frame(run_rows, RUN_COLUMNS), run_rows=run_rows)
+
+
+def _without_place(record: Record) -> Record:
+    cache = {key: value for key, value in record.config.get("cache", {}).items() if key != "place"}
+    setting = {key: value for key, value in record.setting.items() if key != CACHE}
+    return replace(record, config={**record.config, "cache": cache}, setting=setting)
 
 
 def _records(kind: type[AnyKind], folder: Path, pattern: str, broken: list[str]) -> dict[str, AnyKind]:

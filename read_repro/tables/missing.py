@@ -1,4 +1,4 @@
-"""The notes of the tables: which runs the store lacks, each with its command, and which energies rest on little."""
+"""The notes of the tables: which runs the store lacks, each with its command, and what an energy rests on."""
 
 from collections.abc import Iterable
 
@@ -24,6 +24,21 @@ def few_readings(methods: Iterable[MethodRows]) -> str:
 
 def _has_few_readings(row: RunRow) -> bool:
     return any(label.startswith(FEW_READINGS_LABEL) for label in row["record"].labels)
+
+
+def from_the_store(methods: Iterable[MethodRows]) -> str:
+    """Names the methods whose chosen runs read frozen states from a store; empty where none does."""
+    found = [
+        method_name(method.variant, method.block.backbone)
+        for method in methods
+        if any(_stored(row) for rows in method.chosen.values() for row in rows)
+    ]
+    text = "Frozen states read from the store, all of its filling counted in each run's time and energy, once a search"
+    return f"{text}: {', '.join(found)}." if found else ""
+
+
+def _stored(row: RunRow) -> bool:
+    return "store/share" in row["record"].metrics
 
 
 def missing_runs(method: MethodRows) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from read_repro.paper import method_name
 from read_repro.tables.aggregate import MethodRows, Stat, methods_of, value_of
-from read_repro.tables.load import Store
+from read_repro.tables.load import Store, for_scores
 from read_repro.tables.table import DASH, Cell, Column, Table, number, text
 
 RESAMPLES = 10_000
@@ -60,7 +60,8 @@ def compare(ours: MethodRows, baseline: MethodRows) -> Difference | None:
 
 
 def significance_table(store: Store) -> list[Table]:
-    """READ against every other method, block by block."""
+    """READ against every other method, block by block; scores alone, see `for_scores`."""
+    store = for_scores(store)
     columns = tuple(Column(title) for title in ("READ against", "mean difference", "95% interval", "p (one-sided)"))
     columns += (Column("tasks", ".0f"), Column("pairs", ".0f"))
     note = f"Points of test score, READ minus the other; {RESAMPLES} resamples of tasks, then seeds; p: share <= 0."

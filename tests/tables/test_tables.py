@@ -167,6 +167,42 @@ def test_table_2_keeps_recurrence_apart(tmp_path):
     assert cells(table_named(table_1(store), "minilm"), "READ")["CoLA"].stat.mean == 49
 
 
+def stored(record):
+    """The same record of a run that read its frozen states from a store on disk."""
+    record["metrics"] |= {"store/share": 1.0, "filling/time_s": 60.0, "filling/cpu_estimate_kwh": 0.001}
+    return record
+
+
+def test_where_frozen_states_came_from_parts_rows_of_energy_and_joins_rows_of_scores(tmp_path):
+    for seed in (0, 1):
+        write_run(tmp_path, run_record(seed=seed, score=50))
+    for seed in (1, 2):  # seed 1 was made both ways, and counts once
+        write_run(tmp_path, stored(run_record(seed=seed, score=50, setting={"cache.place": "disk"})))
+    store = read_store(tmp_path)
+    first = table_named(table_1(store), "minilm")
+    assert cells(first, "READ")["CoLA"].stat.n == 2
+    assert cells(first, "READ, cache.place=disk")["CoLA"].stat.n == 2
+    assert any("from the store" in note and "READ, cache.place=disk" in note for note in first.notes)
+    second = table_named(table_2(store), "minilm")
+    assert cells(second, "READ")["CoLA"].stat.n == 3
+    assert not any("cache" in row[0].text for row in second.rows)
+
+
+def test_a_method_that_always_read_from_the_store_needs_no_further_name(tmp_path):
+    write_run(tmp_path, run_record(method="full"))
+    write_run(tmp_path, stored(run_record(setting={"cache.place": "disk"})))
+    first = table_named(table_1(read_store(tmp_path)), "minilm")
+    assert cells(first, "READ")["CoLA"].stat.n == cells(first, "Full-tuning")["CoLA"].stat.n == 1
+    assert [note.rpartition(": ")[2] for note in first.notes if "from the store" in note] == ["READ."]
+
+
+def test_states_in_16_bit_are_another_row_even_of_scores(tmp_path):
+    write_run(tmp_path, run_record(score=50))
+    write_run(tmp_path, stored(run_record(score=50, setting={"cache.place": "disk", "cache.dtype": "fp16"})))
+    second = table_named(table_2(read_store(tmp_path)), "minilm")
+    assert cells(second, "READ")["CoLA"].stat.n == 1
+
+
 def test_table_3_is_labelled_and_bold_is_the_least_of_a_row(full):
     (table,) = table_3(full)
     planned = cells(table, "t5-base", "planned, batch 48")
