@@ -41,6 +41,7 @@ format: setup ## Format the code and mend what lint can
 
 tables: setup ## Tables 1-3, claims, figures and the report from the records in results/
 	$(PY) -m read_repro.figures.build --results results
+	$(PY) scripts/why_read.py
 
 claims: setup ## Each claim of the paper against its own tables and ours
 	$(PY) -m read_repro.tables.claims --results results

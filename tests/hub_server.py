@@ -16,9 +16,12 @@ import threading
 from collections.abc import Mapping
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from hub_routes import Fault, Files, Handler, Repository, is_lfs
+
+if TYPE_CHECKING:
+    import pytest
 
 __all__ = ["Fault", "HubServer"]
 
@@ -61,9 +64,9 @@ class HubServer:
         chosen = {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_TOKEN": "hf_test", "HF_HUB_DISABLE_XET": "1"}
         return {**chosen, "HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"}
 
-    def patch(self, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    def patch(self, monkeypatch: "pytest.MonkeyPatch", home: Path) -> None:
         """The same within this process, where the hub's constants have been read already."""
-        from huggingface_hub import constants
+        from huggingface_hub import constants, hf_api
 
         values = {"ENDPOINT": self.url, "HF_HUB_CACHE": str(home / "hub"), "HF_HUB_OFFLINE": False}
         for name, value in {**values, "HF_HUB_DISABLE_XET": True}.items():
@@ -71,6 +74,10 @@ class HubServer:
         monkeypatch.setattr(
             constants, "HUGGINGFACE_CO_URL_TEMPLATE", self.url + "/{repo_id}/resolve/{revision}/{filename}"
         )
+        monkeypatch.setattr(hf_api.api, "endpoint", self.url)  # the client behind the hub's plain functions
+        monkeypatch.setattr(
+            "transformers.utils.hub._hf_api", None, raising=False
+        )  # transformers' own makes itself anew
         monkeypatch.setenv("HF_TOKEN", "hf_test")
         monkeypatch.setenv("HF_HUB_CACHE", str(home / "hub"))
 

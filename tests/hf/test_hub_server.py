@@ -34,6 +34,9 @@ def test_an_upload_comes_back_file_by_file_at_its_commit(hub: HubServer, tmp_pat
     (folder / "weights.safetensors").write_bytes(WEIGHTS)
     api = HfApi()
     api.create_repo("me/made")
+    api.create_repo("me/made", exist_ok=True)
+    with pytest.raises(HfHubHTTPError, match="409"):
+        api.create_repo("me/made")
     first = api.upload_folder(repo_id="me/made", folder_path=folder).oid
     (folder / "sub" / "note.txt").write_text("another note")
     second = api.upload_folder(repo_id="me/made", folder_path=folder).oid
