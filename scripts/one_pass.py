@@ -58,7 +58,7 @@ def train(folder: Path, *overrides: str) -> Run:
     parts = build(config, inputs)
     folder.mkdir(parents=True, exist_ok=True)
     hardware = Hardware(**hardware_of(accelerator="cpu", precision="32-true"))
-    return Run(parts, train_and_test(parts, config, folder, folder, hardware))
+    return Run(parts, train_and_test(parts, config, folder, folder, hardware, {}))
 
 
 @contextmanager

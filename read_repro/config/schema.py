@@ -85,6 +85,7 @@ class TrainerSection(Part):
     devices: int = Field(ge=1, le=1, description="1 (a run uses one device; start several runs at once)")
     threads: Count | None
     progress_bar: bool
+    checkpoint_every_min: Positive | None
 
 
 class EnergySection(Part):

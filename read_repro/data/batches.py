@@ -1,5 +1,6 @@
 """From rows to tokens to padded batches of like length, the same for every method."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +117,19 @@ def length_batches(
     shuffled = [batches[i] for i in rng.permutation(len(batches))]
     missing = -len(shuffled) % world
     return [shuffled[i % len(shuffled)] for i in range(len(shuffled) + missing)][rank::world]
+
+
+class BatchesFrom:
+    """Batches of which the first ones are passed over but still count, so that the epoch has its length."""
+
+    def __init__(self, batches: list[list[int]], first: int) -> None:
+        self.batches, self.first = batches, first
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches[self.first :])
 
 
 def padding_share(lengths: np.ndarray, batches: list[list[int]]) -> float:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from read_repro.config.files import CONF
 from read_repro.data import metrics, sources
-from read_repro.data.batches import EncodedSplit, Example, collate, encode, length_batches, padding_share
+from read_repro.data.batches import BatchesFrom, EncodedSplit, Example, collate, encode, length_batches, padding_share
 from read_repro.data.splits import Splits, split
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
@@ -81,6 +82,7 @@ class GlueData(pl.LightningDataModule):
         self._pad_id = int(tokenizer.pad_token_id or 0)
         self.stored: Callable[[Sequence[Example]], dict[str, torch.Tensor]] | None = None
         self.encoded: dict[str, EncodedSplit] = {}
+        self._trained = 0  # batches of the epoch that a run was resumed in, which are not read again
 
     def setup(self, stage: str | None = None) -> None:
         """Tokenise once, whatever stages follow."""
@@ -116,8 +118,18 @@ class GlueData(pl.LightningDataModule):
         return len(self.train_batches(0))
 
     def train_dataloader(self) -> DataLoader:
-        """The batches of the trainer's current epoch (0 without a trainer)."""
-        return self._loader("train", self.train_batches(self.trainer.current_epoch if self.trainer else 0))
+        """The batches of the trainer's current epoch (0 without a trainer), where resumed from the next one on."""
+        batches = self.train_batches(self.trainer.current_epoch if self.trainer else 0)
+        trained, self._trained = self._trained, 0
+        return self._loader("train", BatchesFrom(batches, trained))
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of its epoch a run has trained on; 0 at the end of one."""
+        assert self.trainer is not None
+        return {"trained": (self.trainer.fit_loop.batch_idx + 1) % self.trainer.num_training_batches}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._trained = state_dict["trained"]
 
     def val_dataloader(self) -> DataLoader:
         """Validation, shortest examples first; the labels travel in the batches."""
@@ -143,12 +155,14 @@ class GlueData(pl.LightningDataModule):
         order = self._by_length_order(name)
         return [order[i : i + self.eval_batch_size] for i in range(0, len(order), self.eval_batch_size)]
 
-    def _loader(self, name: str, batches: list[list[int]]) -> DataLoader:
+    def _loader(self, name: str, batches: "list[list[int]] | BatchesFrom") -> DataLoader:
+        """With a generator of its own: it draws a number for each pass, and dropout's should not turn on how many."""
         return DataLoader(
             self.encoded[name].examples,  # type: ignore[arg-type]
             batch_sampler=batches,
             collate_fn=self.collate,
             pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),
         )
 
 

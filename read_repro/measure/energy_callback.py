@@ -1,10 +1,13 @@
 """The energy window of a fit, as a Lightning callback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
 
+from read_repro.measure.energy_formulas import Window
 from read_repro.measure.energy_meter import EnergyMeter, check_constants
 from read_repro.measure.gpu_reader import visible_uuids
 
@@ -16,7 +19,7 @@ class EnergyCallback(pl.Callback):
     ``so_far_kwh`` is the energy up to the end of the last validation, when an epoch's score is known; it comes from a
     reading of its own, taken before other callbacks save weights while the device idles.
 
-    Args: as ``EnergyMeter``'s.
+    Args: as ``EnergyMeter``'s. ``earlier`` are the windows of the tries that the fit resumes, if it does.
     """
 
     def __init__(
@@ -37,10 +40,13 @@ class EnergyCallback(pl.Callback):
             carbon_g_per_kwh=carbon_g_per_kwh,
         )
         self._journal_path = journal_path
+        self.earlier: tuple[Window, ...] = ()
         self.meter: EnergyMeter | None = None
         self.so_far_kwh: float | None = None
 
-    def meter_for(self, trainer: pl.Trainer, journal_path: Path | str | None = None) -> EnergyMeter:
+    def meter_for(
+        self, trainer: pl.Trainer, journal_path: Path | str | None = None, earlier: tuple[Window, ...] = ()
+    ) -> EnergyMeter:
         """A meter, not yet started, of the devices that ``trainer`` uses."""
         on_gpu = trainer.strategy.root_device.type == "cuda"
         seen = trainer.num_nodes == 1 if on_gpu else trainer.world_size == 1
@@ -48,11 +54,18 @@ class EnergyCallback(pl.Callback):
             gpu_uuids=visible_uuids(trainer.device_ids) if on_gpu else (),
             journal_path=journal_path,
             notes=() if seen else (f"energy of {'this node' if on_gpu else 'this process'} alone",),
+            earlier=earlier,
         )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what is done during a fit but is no part of training."""
+        with self.meter.paused() if self.meter is not None else nullcontext():
+            yield
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.meter = self.meter_for(trainer, self._journal_path)
+            self.meter = self.meter_for(trainer, self._journal_path, self.earlier)
             self.meter.start()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

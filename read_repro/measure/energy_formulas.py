@@ -7,7 +7,7 @@ Beside this proxy stand the boards' energy counters, their integrated power and 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from read_repro.units import JOULES_PER_KWH
@@ -30,7 +30,8 @@ class Sample:
     read_s: float = 0.0  # what the look itself took
     errors: tuple[str, ...] = ()
     last: bool = False  # the reading that closes the window
-    epoch_end: bool = False  # taken for the history beside the regular ones
+    epoch_end: bool = False  # taken beside the regular ones: for the history, or at either end of a pause
+    pause: bool = False  # what comes between this reading and the next is no part of the window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,25 @@ class Window:
             return 0.0
         end_s = self.samples[-1].time_s if self.closed_s is None else self.closed_s
         return end_s - self.samples[0].time_s
+
+    def without_pauses(self) -> "Window":
+        """The window as if neither time nor energy had gone into its pauses: later readings are moved back by both.
+
+        The reading that ends a pause is left out, being then the same as the one that began it.
+        """
+        kept, gone = list(self.samples[:1]), [0.0] * len(_numbers(Sample(time_s=0), self))
+        for before, sample in pairwise(self.samples):
+            if before.pause:
+                spent = zip(gone, _numbers(before, self), _numbers(sample, self), strict=True)
+                gone = [g + (b - a) for g, a, b in spent]
+            if not before.pause or sample.last:
+                moved = zip(_numbers(sample, self), gone, strict=True)
+                kept.append(_with_numbers(sample, [number - g for number, g in moved], self))
+        closed_s = self.closed_s
+        if closed_s is not None:
+            paused = any(sample.pause for sample in self.samples[-1:])
+            closed_s = kept[-1].time_s if paused else closed_s - gone[0]
+        return replace(self, samples=tuple(kept), closed_s=closed_s)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,3 +193,25 @@ def _checked(window: Window, times: Sequence[float], covered_s: float, kwh: floa
 
 def _steps(times: Sequence[float]) -> list[float]:
     return [b - a for a, b in pairwise(times)]
+
+
+def _numbers(sample: Sample, window: Window) -> list[float]:
+    """All of a reading that only grows, in one list; what was not read is NaN, so that no sum with it is a number."""
+    cpu_s = math.nan if sample.cpu_s is None else sample.cpu_s
+    counters_j = sample.counters_j or [math.nan] * len(window.gpus)
+    return [sample.time_s, cpu_s, *counters_j, *(sample.package_j or [math.nan] * len(window.package_ranges_j))]
+
+
+def _with_numbers(sample: Sample, numbers: Sequence[float], window: Window) -> Sample:
+    """A reading with what ``_numbers`` gave of it changed; a package's counter stays below where it starts again."""
+    time_s, cpu_s, *counters = numbers
+    counters_j, package_j = counters[: len(window.gpus)], counters[len(window.gpus) :]
+    wrapped_j = [value % most for value, most in zip(package_j, window.package_ranges_j, strict=True)]
+    return replace(
+        sample,
+        pause=False,
+        time_s=time_s,
+        cpu_s=None if math.isnan(cpu_s) else cpu_s,
+        counters_j=None if sample.counters_j is None or math.isnan(sum(counters_j)) else tuple(counters_j),
+        package_j=None if sample.package_j is None or math.isnan(sum(package_j)) else tuple(wrapped_j),
+    )

@@ -8,7 +8,7 @@ one file.
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import UnionType
@@ -73,9 +73,8 @@ class Journal:
         self.close()
 
 
-def earlier_tries(path: Path | str) -> tuple[dict[str, float | None], list[str]]:
-    """What tries of a run spent that ended before their record, and what is missing from it."""
-    windows = read_windows(path) if Path(path).exists() else []
+def earlier_tries(windows: Sequence[Window]) -> tuple[dict[str, float | None], list[str]]:
+    """What tries of a run spent that nothing came of, and what is missing from it."""
     if not windows:
         return {}, []
     spent, told = summarise(windows), labels(windows)
@@ -84,7 +83,7 @@ def earlier_tries(path: Path | str) -> tuple[dict[str, float | None], list[str]]
 
 
 def read_windows(path: Path | str) -> list[Window]:
-    """The windows of a journal in their order; a line that is none of ours is named and left out."""
+    """The windows of a journal in their order, none if there is no file; a line that is none of ours is left out."""
     windows: list[Window] = []
     for number, text in _lines(Path(path)):
         try:
@@ -98,6 +97,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines with their numbers; a kill may have cut any, and the readings before it stand."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return
     except OSError as error:
         log.warning("energy journal not read: %s", error)
         return

@@ -7,6 +7,8 @@ that a killed run's energy is not lost. Without a GPU the process's CPU time is 
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +40,7 @@ class EnergyMeter:
         journal_path: a file that each reading is appended to as it comes.
         patience_s: how long to wait for a reading before going on without it.
         notes: what the caller knows to be missing, for the labels.
+        earlier: windows of what this one goes on with; every figure and label counts them too.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class EnergyMeter:
         journal_path: Path | str | None = None,
         patience_s: float = 5.0,
         notes: tuple[str, ...] = (),
+        earlier: tuple[Window, ...] = (),
     ) -> None:
         check_constants(interval_s=interval_s, p0_kw=p0_kw, cpu_p0_kw=cpu_p0_kw, carbon_g_per_kwh=carbon_g_per_kwh)
         self._packages = PackageCounters(POWERCAP)
@@ -62,6 +66,7 @@ class EnergyMeter:
             gpus=tuple(gpu_uuids),
             package_ranges_j=self._packages.ranges_j,
         )
+        self._earlier = earlier
         self._samples: list[Sample] = []
         self._reasons = list(notes)
         self._journal = Journal(None if journal_path is None else Path(journal_path))
@@ -102,18 +107,27 @@ class EnergyMeter:
 
     def summary(self) -> dict[str, float | None]:
         """The ``energy/...`` metrics up to the last reading; None is unmeasured, and ``summary_labels`` say why."""
-        return summarise([self._seen()])
+        return summarise([*self._earlier, self._seen()])
 
     def summary_labels(self) -> list[str]:
         """Why a figure is missing or weak, or no measurement but an estimate."""
-        return labels([self._seen()])
+        return labels([*self._earlier, self._seen()])
 
     def so_far_kwh(self) -> float | None:
         """Eq. (4), or without a GPU the CPU's estimate, up to a reading that is taken now; None if none comes.
 
         It is no regular reading: neither the sampler's interval nor the window's figures change by it.
         """
-        return so_far_kwh(self._seen()) if self._sampler.ask() else None
+        return so_far_kwh([*self._earlier, self._seen()]) if self._sampler.ask() else None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what is no part of the window, such as the writing of a checkpoint: it costs neither time nor energy.
+
+        Before the window opens and after it closes, nothing happens.
+        """
+        with self._sampler.paused():
+            yield
 
     def opened(self) -> None:
         """The sampler's: readings come next."""

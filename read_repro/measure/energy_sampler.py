@@ -6,6 +6,8 @@ signal handler, and where it fails the run goes on without energy and is told wh
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -42,6 +44,7 @@ class _Request:
 
     last: bool = False
     epoch_end: bool = False
+    pause: bool = False
     taken: bool = False
     answered: threading.Event = field(default_factory=threading.Event)
 
@@ -77,11 +80,23 @@ class Sampler:
 
     def ask(self) -> bool:
         """Have an epoch's reading taken now; False if none comes. After one that did not, none is waited for again."""
-        if self._silent or not self._thread.is_alive():
+        return not self._silent and self._asked(_Request(epoch_end=True))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Around what is no part of the window: a reading at either end, and none between them."""
+        self._asked(_Request(epoch_end=True, pause=True))
+        try:
+            yield
+        finally:
+            self._asked(_Request(epoch_end=True))
+
+    def _asked(self, request: _Request) -> bool:
+        """Have a reading taken; False if it is not there in time, though it may still come."""
+        if not self._thread.is_alive():
             return False
-        request = _Request(epoch_end=True)
         self._requests.put(request)
-        self._silent = not request.answered.wait(self._patience_s)
+        self._silent = self._silent or not request.answered.wait(self._patience_s)
         return request.taken
 
     def stop(self) -> None:
@@ -105,7 +120,12 @@ class Sampler:
             due_s = time.monotonic() + self._interval_s
             while not request.last:
                 taken += 1
-                request, regular = self._next(due_s)
+                if request.pause:
+                    left_s = due_s - time.monotonic()
+                    request, regular = self._requests.get(), False
+                    due_s = time.monotonic() + left_s
+                else:
+                    request, regular = self._next(due_s)
                 self._take(request)
                 due_s = time.monotonic() + self._interval_s if regular else due_s
         except Exception as error:  # whatever it is: a run must not die of its energy
@@ -124,7 +144,7 @@ class Sampler:
             return _Request(), True
 
     def _take(self, request: _Request) -> None:
-        sample = replace(self._reader.read(), last=request.last, epoch_end=request.epoch_end)
+        sample = replace(self._reader.read(), last=request.last, epoch_end=request.epoch_end, pause=request.pause)
         if self._abandoned.is_set():
             return
         self._listener.take(sample)

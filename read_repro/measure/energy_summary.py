@@ -41,15 +41,26 @@ def main_energy(window: Window) -> Energy:
     return eq4(window) if window.gpus else cpu_estimate(window)
 
 
-def so_far_kwh(window: Window) -> float | None:
-    """The main energy of a window that is still open, up to its last reading; those at epochs' ends count here."""
-    return main_energy(replace(window, samples=tuple(replace(s, epoch_end=False) for s in window.samples))).kwh
+def so_far_kwh(windows: Sequence[Window]) -> float | None:
+    """The main energy of windows, the last still open, up to its last reading; those at epochs' ends count here."""
+    last = windows[-1].without_pauses()
+    last = replace(last, samples=tuple(replace(sample, epoch_end=False) for sample in last.samples))
+    return _total([main_energy(window).kwh for window in (*_seen(windows[:-1]), last)])
+
+
+def _seen(windows: Sequence[Window]) -> list[Window]:
+    """Windows without their pauses. One killed before its first interval ended has no energy and hides no other's."""
+    return [w for window in windows if (w := window.without_pauses()).duration_s > 0]
+
+
+def duration_s(windows: Sequence[Window]) -> float:
+    """The time that windows have seen, without their pauses."""
+    return math.fsum(window.without_pauses().duration_s for window in windows)
 
 
 def summarise(windows: Sequence[Window]) -> dict[str, float | None]:
     """The ``energy/...`` metrics over one window, or over those of a run that was killed and resumed."""
-    # A window that was killed before its first interval ended holds no energy, and hides none of the others'.
-    windows = [w for w in windows if w.duration_s > 0] or list(windows[-1:])
+    windows = _seen(windows) or [window.without_pauses() for window in windows[-1:]]
     parts = [energies(window) for window in windows]
     metrics: dict[str, float | None] = {}
     for name in MEANINGS:
@@ -63,6 +74,7 @@ def summarise(windows: Sequence[Window]) -> dict[str, float | None]:
 
 def labels(windows: Sequence[Window]) -> list[str]:
     """Why a figure is missing, weak or an estimate, each once."""
+    windows = [window.without_pauses() for window in windows]
     found = [label for window in windows for label in _labels(window)]
     if 0 < sum(map(interval_readings, windows)) < ENOUGH_READINGS:
         found.append(FEW_READINGS)
@@ -101,14 +113,14 @@ def _carbon(windows: Sequence[Window], parts: Sequence[dict[str, Energy]]) -> di
 def _statistics(windows: Sequence[Window]) -> dict[str, float | None]:
     """How well the windows were seen, by the readings behind Eq. (4) or behind the CPU's estimate."""
     main = [main_energy(window) for window in windows]
-    duration_s = math.fsum(window.duration_s for window in windows)
+    seen_s = duration_s(windows)
     squares = _total([None if (e := std_error_kwh(window)) is None else e * e for window in windows])
     limits = [window.power_limit_w for window in windows if window.power_limit_w is not None]
     return {
         "energy/samples": sum(len(window.readings) for window in windows),
         "energy/std_error_kwh": None if squares is None else math.sqrt(squares),
-        "energy/coverage": math.fsum(e.covered_s for e in main) / duration_s if duration_s else None,
-        "energy/longest_gap_s": max(e.longest_gap_s for e in main) if duration_s else None,
+        "energy/coverage": math.fsum(e.covered_s for e in main) / seen_s if seen_s else None,
+        "energy/longest_gap_s": max(e.longest_gap_s for e in main) if seen_s else None,
         "energy/overhead_s": math.fsum(s.read_s for window in windows for s in window.samples),
         "energy/power_limit_w": limits[-1] if limits else None,
     }

@@ -8,7 +8,7 @@ of its own would have to load the model a second time.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,10 +53,20 @@ class PeakMemory:
             self._resident.start()
 
     def stop(self) -> None:
+        self._look()
+        if self._resident is not None:
+            self._resident.stop()
+
+    def so_far(self) -> dict[str, float | None]:
+        """As ``metrics``, of a phase that is under way."""
+        self._look()
+        return self.metrics()
+
+    def _look(self) -> None:
         if self._on_cuda:
             self._peak_bytes = torch.cuda.max_memory_allocated(self._device)
         elif self._resident is not None:
-            self._peak_bytes = self._resident.stop()
+            self._peak_bytes = self._resident.peak()
 
     def __enter__(self) -> Self:
         self.start()
@@ -116,6 +126,12 @@ class SavedForBackward:
         return tensor.detach()
 
 
+def largest(earlier: Mapping[str, float | None], now: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The larger of two peaks by key, of a phase that was ended and gone on with; None where neither is known."""
+    both = {key: (earlier.get(key), value) for key, value in now.items()}
+    return {key: max((each for each in pair if each is not None), default=None) for key, pair in both.items()}
+
+
 class _ResidentPeak:
     """Peak resident memory above that at the start, by the kernel's own high-water mark where it can be reset."""
 
@@ -129,8 +145,12 @@ class _ResidentPeak:
             self._sampler = _Sampler()
             self._sampler.start()
 
-    def stop(self) -> int | None:
-        peak = _status_bytes("VmHWM") if self._sampler is None else self._sampler.stop()
+    def stop(self) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+
+    def peak(self) -> int | None:
+        peak = _status_bytes("VmHWM") if self._sampler is None else self._sampler.peak()
         return None if peak is None or self._start_bytes is None else max(0, peak - self._start_bytes)
 
     def labels(self) -> list[str]:
@@ -152,9 +172,11 @@ class _Sampler(threading.Thread):
         while not self._ended.wait(SAMPLING_S):
             self._peak_bytes = max(self._peak_bytes, _status_bytes("VmRSS") or 0)
 
-    def stop(self) -> int:
+    def stop(self) -> None:
         self._ended.set()
         self.join()
+
+    def peak(self) -> int:
         return max(self._peak_bytes, _status_bytes("VmRSS") or 0)
 
 

@@ -72,6 +72,8 @@ class Method(pl.LightningModule):
         self.optimisation = optimisation
         self.score = score
         self.outcomes: list[tuple[Tensor, Tensor]] = []  # (predictions, labels) of the evaluation under way
+        self.loss_sum, self.loss_examples = torch.tensor(0.0), 0  # over the examples trained on in this epoch
+        self.strict_loading = False  # a checkpoint holds what is trained, and nothing else of the weights
 
     # ---- what a method overrides ------------------------------------------------------------------------------
 
@@ -128,7 +130,9 @@ class Method(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.backbone.loss(self(batch), batch)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["labels"]))
+        examples = len(batch["labels"])
+        self.loss_sum = self.loss_sum.to(loss.device) + loss.detach().float() * examples
+        self.loss_examples += examples
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -142,7 +146,11 @@ class Method(pl.LightningModule):
         self.outcomes.append((self.predict(batch), batch["labels"]))
 
     def on_validation_epoch_end(self) -> None:
+        """Scores, and the mean loss of the epoch's training, which a checkpoint within an epoch carries on."""
         self._log_scores("val")
+        if self.loss_examples:
+            self.log("train/loss", self.loss_sum / self.loss_examples)
+        self.loss_sum, self.loss_examples = torch.zeros_like(self.loss_sum), 0
 
     def on_test_epoch_end(self) -> None:
         self._log_scores("test")
@@ -161,6 +169,13 @@ class Method(pl.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, optimisation.factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {name: weight.detach() for name, weight in self.trainable().items()}
+        checkpoint["losses"] = (self.loss_sum, self.loss_examples)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.loss_sum, self.loss_examples = checkpoint["losses"]
 
     # ---- what is trained --------------------------------------------------------------------------------------
 

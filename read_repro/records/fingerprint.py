@@ -18,6 +18,8 @@ Facts = Mapping[str, Any]
 NOT_SCIENTIFIC = frozenset({
     # Where results go, whether and in which order runs are made, and what is shown meanwhile.
     "results_dir", "force", "dry_run", "stage", "sweep", "grid", "experiment", "logger", "trainer.progress_bar",
+    # How often a run notes where it stands.
+    "trainer.checkpoint_every_min",
     # What the data and the weights are is told by their hashes, wherever they lie and whatever they are called.
     "data.path", "data.source", "task.name", "task.files",
     "backbone.name", "backbone.path", "backbone.hub", "backbone.package", "backbone.sha256",

@@ -54,6 +54,7 @@ class Record:
         trained_weights: the digest of what ``best.safetensors`` beside the record holds; None in records from before.
         method_version: the method's ``VERSION``; 1 in records from before it was written.
         history: one row an epoch.
+        resumed: how often the run was ended before its time and went on from a checkpoint.
         diverged_step: the optimiser's step at which the loss left the numbers.
     """
 
@@ -82,6 +83,7 @@ class Record:
     steps: int
     data_info: DataInfo
     diverged_step: int | None = None
+    resumed: int = 0
 
     @property
     def finished(self) -> bool:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,10 +59,10 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(path.parent)
+    sync(path.parent)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Make sure that a folder's names are on the disk."""
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -74,7 +75,15 @@ def move_up(source: Path, target: Path) -> None:
     """Put a file in the place of another, or do nothing if it is not there (any more)."""
     if source.exists():
         source.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, or where the file system has no such thing make a copy."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def set_aside(path: Path) -> Path:

@@ -2,16 +2,18 @@
 
 An old record and its weights stay until new ones are whole. Then the journal, the weights and last the record move up,
 each by a rename; a try that was killed on the way there is completed by whoever comes next. The journal of a killed try
-stays and is continued by the next one, which so knows what the run has spent before.
+stays and is continued by the next one, which so knows what the run has spent before; its checkpoints stay, too.
 """
 
 import logging
 import os
+import shutil
 from pathlib import Path
 
 from read_repro.measure.energy_journal import read_windows
 from read_repro.records.record import Record
 from read_repro.records.store import RESULT, move_up, read_record, set_aside, sweep_leftovers, write_record
+from read_repro.training.checkpoints import CHECKPOINTS
 from read_repro.training.weights import WEIGHTS
 
 logger = logging.getLogger(__name__)
@@ -29,8 +31,12 @@ def complete_last_try(folder: Path) -> None:
         _move_up(attempt, record)
 
 
-def begin_try(folder: Path) -> Path:
-    """The folder that a new try works in, which holds the journal of those before it and nothing else of theirs."""
+def begin_try(folder: Path, *, anew: bool = False) -> Path:
+    """The folder that a new try works in, which holds the journal and the checkpoints of those before it.
+
+    Args:
+        anew: without the checkpoints.
+    """
     attempt = folder / TRY
     _aside_unless(attempt.is_dir(), attempt)
     attempt.mkdir(exist_ok=True)
@@ -38,6 +44,9 @@ def begin_try(folder: Path) -> Path:
     for name in (JOURNAL, WEIGHTS):
         _aside_unless((attempt / name).is_file(), attempt / name)
     (attempt / WEIGHTS).unlink(missing_ok=True)
+    _aside_unless((attempt / CHECKPOINTS).is_dir(), attempt / CHECKPOINTS)
+    for leftover in [attempt / CHECKPOINTS] if anew else (attempt / CHECKPOINTS).glob(".*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     if _record(folder / RESULT) is None:  # then the journal beside it is not that of a run that is done
         _aside_unless((folder / JOURNAL).is_file(), folder / JOURNAL)
         _continue(folder / JOURNAL, attempt / JOURNAL)
@@ -52,6 +61,7 @@ def end_try(attempt: Path, record: Record) -> None:
 
 
 def _move_up(attempt: Path, record: Record) -> None:
+    shutil.rmtree(attempt / CHECKPOINTS, ignore_errors=True)
     if record.trained_weights is None:  # a run that diverged has none, and those of an older one are not its own
         (attempt.parent / WEIGHTS).unlink(missing_ok=True)
     for name, place in ((JOURNAL, JOURNAL), (WEIGHTS, WEIGHTS), (WHOLE, RESULT)):

@@ -2,6 +2,8 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,12 @@ class BestWeights(pl.Callback):
     """Keeps the trained weights of the epoch with the best validation score; of equal scores, that with the lower loss.
 
     On a small validation set scores are often equal, and the first of them may be far from trained.
-    Only what a method trains is saved: the backbone is the checkpoint it came from.
+    Only what a method trains is saved: the backbone is the checkpoint it came from. The history takes the writing out
+    of time and energy.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / WEIGHTS
+    def __init__(self, folder: Path, history: "History") -> None:
+        self.path, self.history = folder / WEIGHTS, history
         self.best, self.best_epoch = (-math.inf, -math.inf), 0  # (score, -loss) of the best epoch
         self.digest: str | None = None  # of the file's content, for the record
 
@@ -31,7 +34,14 @@ class BestWeights(pl.Callback):
         if (score, -loss) > self.best:
             self.best, self.best_epoch = (score, -loss), trainer.current_epoch + 1
             if trainer.is_global_zero:
-                self.digest = save_trainable(pl_module, self.path)
+                with self.history.outside():
+                    self.digest = save_trainable(pl_module, self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "digest": self.digest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self.digest = (state_dict[key] for key in ("best", "best_epoch", "digest"))
 
     def forget(self) -> None:
         """Drop what was kept: of a run that diverged no weights are the result."""
@@ -78,31 +88,62 @@ class Divergence(pl.Callback):
     def _found(self, trainer: pl.Trainer, step: int) -> None:
         self.step, trainer.should_stop = step, True
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step, "first": self._first.cpu()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.step, self._first = state_dict["step"], state_dict["first"]
+
 
 class History(pl.Callback):
     """One row an epoch: validation metrics, training loss, time and energy since the start; and the training speed.
 
     ``train_s`` counts the training steps alone, ``time_s`` validation too, as the energy does (up to its end; by Eq.
-    (4), or without a GPU by the CPU's estimate).
+    (4), or without a GPU by the CPU's estimate). What is done ``outside`` is no part of either.
+
+    Args:
+        energy: the window of the fit.
+
+    ``earlier_s`` is the time of the tries that the fit resumes, if it does.
     """
 
     def __init__(self, energy: EnergyCallback) -> None:
-        self.energy = energy
+        self.energy, self.earlier_s = energy, 0.0
         self.rows: list[dict[str, Any]] = []
-        self.train_s, self.steps, self.examples = 0.0, 0, 0
-        self.started_s = self.epoch_started_s = 0.0
+        self.train_s, self.steps, self.examples, self.saving_s = 0.0, 0, 0, 0.0
+        self._started_s: float | None = None
+        self._steps_since_s: float | None = None  # None while no steps are made
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """Around what is done during a fit but is no part of training: the writing of weights and checkpoints."""
+        with self.energy.paused():
+            started_s = clock()
+            yield
+            self.saving_s += clock() - started_s
+
+    @property
+    def time_s(self) -> float:
+        """Of training and validation so far, in all tries."""
+        return self.earlier_s + (0.0 if self._started_s is None else self._clock() - self._started_s)
+
+    def _clock(self) -> float:
+        return clock() - self.saving_s
+
+    def _steps_s(self) -> float:
+        return self.train_s + (0.0 if self._steps_since_s is None else self._clock() - self._steps_since_s)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.started_s = clock()
+        self._started_s = self._steps_since_s = self._clock()  # a run that is resumed may begin within an epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.epoch_started_s = clock()
+        self._steps_since_s = self._clock()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         self.examples += len(args[1]["labels"])
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.train_s += clock() - self.epoch_started_s
+        self.train_s, self._steps_since_s = self._steps_s(), None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = {key: finite(value) for key, value in sorted(trainer.callback_metrics.items())}
@@ -110,22 +151,31 @@ class History(pl.Callback):
             {
                 "epoch": trainer.current_epoch + 1,
                 **metrics,
-                "time_s": clock() - self.started_s,
+                "time_s": self.time_s,
                 "energy_kwh": self.energy.so_far_kwh,
             }
         )
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.steps = trainer.global_step
+
+    def state_dict(self) -> dict[str, Any]:
+        kept = {"rows": self.rows, "examples": self.examples, "saving_s": self.saving_s}
+        return {**kept, "train_s": self._steps_s()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.examples = state_dict["rows"], state_dict["examples"]
+        self.saving_s, self.train_s = state_dict["saving_s"], state_dict["train_s"]
 
     def validated(self, epoch: int) -> dict[str, float | None]:
         """The validation metrics of an epoch, counted from 1."""
         return {key: value for key, value in self.rows[epoch - 1].items() if key.startswith("val/")}
 
     def metrics(self) -> dict[str, float | None]:
-        """Speed of the training steps, and the time of the whole fit, validation included."""
+        """Speed of the training steps; the time of the whole fit, validation included; and that of saving beside it."""
         return {
             "time/train_s": self.rows[-1]["time_s"],
+            "time/saving_s": self.saving_s,
             "time/step_s": self.train_s / self.steps,
             "time/examples_per_s": self.examples / self.train_s,
         }

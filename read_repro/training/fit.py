@@ -1,81 +1,141 @@
 """Fit, test and measure: the part of a record that a run finds out."""
 
 import signal
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import Logger
 
 from read_repro.config.schema import RunConfig
 from read_repro.data.datamodule import GlueData
 from read_repro.errors import Stopped
 from read_repro.measure.energy_callback import EnergyCallback
-from read_repro.measure.energy_journal import earlier_tries
+from read_repro.measure.energy_formulas import Window
+from read_repro.measure.energy_journal import earlier_tries, read_windows
 from read_repro.measure.energy_meter import EnergyMeter
+from read_repro.measure.energy_summary import duration_s
 from read_repro.measure.parameters import count
-from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
+from read_repro.measure.peak_memory import PeakMemory, SavedForBackward, largest
 from read_repro.methods.base import Method
-from read_repro.records.record import DataInfo, Hardware
+from read_repro.records.fingerprint import Facts
+from read_repro.records.record import Hardware
 from read_repro.training import frozen_states
 from read_repro.training.attempt import JOURNAL
 from read_repro.training.callbacks import BestWeights, Divergence, History, Latency
-from read_repro.training.parts import Parts
+from read_repro.training.checkpoints import (
+    CHECKPOINTS,
+    CheckpointFiles,
+    Checkpoints,
+    Known,
+    checkpointed_as,
+    where_to_start,
+)
+from read_repro.training.loggers import close
+from read_repro.training.parts import Parts, data_info
 from read_repro.training.provenance import commit
 from read_repro.training.weights import load_trainable
 
 
-def train_and_test(parts: Parts, config: RunConfig, folder: Path, attempt: Path, hardware: Hardware) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Watch:
+    """Who watches a run's training, in the order in which each is told of a step."""
+
+    energy: EnergyCallback
+    divergence: Divergence
+    best: BestWeights
+    history: History
+    latency: Latency
+    checkpoints: Checkpoints
+
+    @property
+    def callbacks(self) -> list[Any]:
+        return list(vars(self).values())
+
+    @property
+    def diverged(self) -> bool:
+        return self.divergence.step is not None
+
+    def outcome(self) -> dict[str, Any]:
+        """How the training went, for the record."""
+        return {
+            "status": "diverged" if self.diverged else "finished",
+            "diverged_step": self.divergence.step,
+            "history": tuple(self.history.rows),
+            "epochs": len(self.history.rows),
+            "best_epoch": self.best.best_epoch,
+            "steps": self.history.steps,
+            "resumed": self.checkpoints.known.resumed,
+            "trained_weights": self.best.digest,
+        }
+
+
+def watch(config: RunConfig, attempt: Path) -> Watch:
+    """The watchers of a run whose weights, checkpoints and journal lie in ``attempt`` until all is done."""
+    energy: EnergyCallback = config.energy.build(journal_path=attempt / JOURNAL)
+    history = History(energy)
+    checkpoints = Checkpoints(attempt / CHECKPOINTS, history, every_min=config.trainer.checkpoint_every_min)
+    return Watch(energy, Divergence(), BestWeights(attempt, history), history, Latency(), checkpoints)
+
+
+def train_and_test(
+    parts: Parts, config: RunConfig, folder: Path, attempt: Path, hardware: Hardware, wanted: Facts
+) -> dict[str, Any]:
     """Fit with early stopping, test the best weights, and measure on the way; returns the record's measured part.
 
     Args:
         folder: the run's, where its logger writes.
-        attempt: where its weights and its journal lie until all is done.
+        attempt: see ``watch``.
+        wanted: the facts of the run.
     """
-    method, data = parts.method, parts.data
-    earlier_kwh, earlier_labels = earlier_tries(attempt / JOURNAL)
-    energy: EnergyCallback = config.energy.build(journal_path=attempt / JOURNAL)
-    history, best, latency, divergence = History(energy), BestWeights(attempt), Latency(), Divergence()
-    logger = config.logger.build()(folder)
-    trainer: pl.Trainer = config.trainer.build()(folder, logger, [energy, divergence, best, history, latency])
-    device = trainer.strategy.root_device
+    method, data, watched = parts.method, parts.data, watch(config, attempt)
+    files = CheckpointFiles(checkpointed_as(wanted), watched.best.path)
+    trainer: pl.Trainer = config.trainer.build()(folder, config.logger.build()(folder), watched.callbacks, files)
+    device, energy = trainer.strategy.root_device, watched.energy
+    start, known, earlier_kwh, earlier_labels = resume(watched, files, read_windows(attempt / JOURNAL))
     sizes = count(method)
-    initialised = initialise(method, data, energy.meter_for(trainer), device)
+    initialised = known.initialised if start else initialise(method, data, energy.meter_for(trainer), device)
     states = prepare_states(parts, config, energy.meter_for(trainer), device, hardware)
-    with PeakMemory("train", device) as train_memory:
-        fit(trainer, method, data)
-    assert energy.meter is not None
-    if divergence.step is None:
-        scores = {**history.validated(best.best_epoch), **tested(parts, trainer, best, latency, states)}
-    else:
-        best.forget()
-        scores = {}
+    store = {**states.metrics, **known.store}
+    watched.checkpoints.known = replace(known, initialised=initialised, store=frozen_states.as_found(store))
+    with PeakMemory("train", device) as memory:
+        watched.checkpoints.memory = memory
+        fit(trainer, method, data, start)
+    scores = ended(parts, trainer, watched, states)
     close(trainer.logger)
+    assert energy.meter is not None
     return {
-        "status": "finished" if divergence.step is None else "diverged",
-        "diverged_step": divergence.step,
-        "labels": (*run_labels(device, data, energy.meter, train_memory), *earlier_labels, *states.labels),
+        **watched.outcome(),
+        "labels": (*run_labels(device, data, energy.meter, memory), *earlier_labels, *states.labels, *known.labels),
         "metrics": {
             **scores,
             "test/majority": data.majority_score,
-            **history.metrics(),
+            **watched.history.metrics(),
             **energy.meter.summary(),
             **earlier_kwh,
-            **resident_after(initialised, train_memory.metrics()),
+            **resident_after(initialised, largest(known.memory, memory.metrics())),
             **sizes,
             **initialised,
-            **states.metrics,
+            **store,
         },
-        "history": tuple(history.rows),
-        "epochs": len(history.rows),
-        "best_epoch": best.best_epoch,
-        "steps": history.steps,
-        "trained_weights": best.digest,
         "data_info": data_info(data, config.data.train_limit),
     }
+
+
+def resume(
+    watched: Watch, files: CheckpointFiles, windows: Sequence[Window]
+) -> tuple[Path | None, Known, dict[str, float | None], list[str]]:
+    """The checkpoint to start from with what is known by then, and what tries have spent that nothing came of.
+
+    Args:
+        windows: of the energy journal of all tries so far.
+    """
+    start, known = where_to_start(watched.checkpoints.folder, files, windows=len(windows))
+    own = tuple(windows[known.windows :])
+    watched.energy.earlier, watched.history.earlier_s = own, max(known.time_s, duration_s(own))
+    return start, known, *earlier_tries(windows[: known.windows])
 
 
 def initialise(method: Method, data: GlueData, meter: EnergyMeter, device: torch.device) -> dict[str, Any]:
@@ -103,11 +163,24 @@ def prepare_states(
     )
 
 
-def fit(trainer: pl.Trainer, method: Method, data: GlueData) -> None:
-    """Train to the end. A run that was told to stop leaves no record: its numbers would be those of a shorter one."""
-    trainer.fit(method, datamodule=data)
+def fit(trainer: pl.Trainer, method: Method, data: GlueData, start: Path | None) -> None:
+    """Train to the end, from the checkpoint ``start`` on. A run that was told to stop leaves no record: its numbers
+    would be those of a shorter one.
+    """
+    trainer.fit(method, datamodule=data, ckpt_path=start)
     if trainer.received_sigterm or trainer.interrupted:
         raise Stopped(signal.SIGTERM if trainer.received_sigterm else signal.SIGINT)
+
+
+def ended(
+    parts: Parts, trainer: pl.Trainer, watched: Watch, states: frozen_states.FrozenStates
+) -> dict[str, float | None]:
+    """The scores of a run that has trained: none of one that diverged, whose weights are no result."""
+    if watched.diverged:
+        watched.best.forget()
+        return {}
+    validated = watched.history.validated(watched.best.best_epoch)
+    return {**validated, **tested(parts, trainer, watched.best, watched.latency, states)}
 
 
 def tested(
@@ -129,28 +202,9 @@ def tested(
     return {**scores, **saved, **latency.metrics(), **memory.metrics()}
 
 
-def close(logger: Logger | None) -> None:
-    """End what a logger keeps open, such as a wandb run: else the next run of this process would go on in it."""
-    finish = getattr(getattr(logger, "experiment", None), "finish", None)
-    if finish is not None:
-        finish()
-
-
 def run_labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:
     """What has to be said beside a run's numbers wherever they show."""
     return (*([] if device.type == "cuda" else ["CPU"]), *data.labels, *meter.summary_labels(), *memory.labels())
-
-
-def data_info(data: GlueData, train_limit: int | None) -> DataInfo:
-    """What the record says of the data."""
-    return DataInfo(
-        fingerprint=data.fingerprint,
-        sizes=data.sizes,
-        cut=data.cut,
-        train_limit=train_limit,
-        truncated_share=data.truncated_share,
-        padding_share=data.padding_share,
-    )
 
 
 def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:

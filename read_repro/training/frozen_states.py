@@ -97,6 +97,11 @@ def prepare(
     )
 
 
+def as_found(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Those of ``FrozenStates.metrics`` that would differ the second time, were the run begun again."""
+    return {key: metrics[key] for key in ("store/found", "store/filled") if key in metrics}
+
+
 def content_of(model: nn.Module) -> str:
     """The sha256 of a model's tensors, for weights that come from no file."""
     digest = hashlib.sha256()

@@ -19,6 +19,7 @@ from read_repro.data.splits import split
 from read_repro.data.tasks import Row, Task
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
+from read_repro.records.record import DataInfo
 from read_repro.training.checks import Inputs
 
 
@@ -99,6 +100,18 @@ def build_method(
         regression=task.regression,
     )
     return make(backbone, optimisation, partial(metrics.score, task.metric))
+
+
+def data_info(data: GlueData, train_limit: int | None) -> DataInfo:
+    """What the record says of the data."""
+    return DataInfo(
+        fingerprint=data.fingerprint,
+        sizes=data.sizes,
+        cut=data.cut,
+        train_limit=train_limit,
+        truncated_share=data.truncated_share,
+        padding_share=data.padding_share,
+    )
 
 
 def training_text(task: Task, rows: Sequence[Row], targets: str) -> list[str]:

@@ -58,7 +58,7 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
         if (record := done_before(config, inputs.folder, wanted)) is not None:
             return record
         known = {"run": run_name(**identity), **identity, "weights": weights, "method_version": version}
-        return new_record(known, config, parts, inputs.folder, hardware)
+        return new_record(known, config, parts, inputs.folder, hardware, wanted)
 
 
 def dry_run(config: RunConfig, folder: Path, parts: Parts, wanted: Facts) -> Record | None:
@@ -98,16 +98,19 @@ def done_before(config: RunConfig, folder: Path, wanted: Facts) -> Record | None
     return record
 
 
-def new_record(known: Mapping[str, Any], config: RunConfig, parts: Parts, folder: Path, hardware: Hardware) -> Record:
+def new_record(
+    known: Mapping[str, Any], config: RunConfig, parts: Parts, folder: Path, hardware: Hardware, wanted: Facts
+) -> Record:
     """Train and test, and write the record; ``known`` is what can be said of it beforehand.
 
-    An old record, its weights and its journal stay until the new ones are whole.
+    A try that was ended before is gone on with, unless the run is forced. An old record, its weights and its journal
+    stay until the new ones are whole.
     """
     with system_refusals():
-        attempt = begin_try(folder)
+        attempt = begin_try(folder, anew=config.force)
     try:
         with lightnings_settings():
-            measured = train_and_test(parts, config, folder, attempt, hardware)
+            measured = train_and_test(parts, config, folder, attempt, hardware, wanted)
         record = Record(
             **known,
             hardware=hardware,

@@ -1,20 +1,24 @@
-"""The Lightning trainer of one run: what ``conf/trainer`` chooses, and what is the same for every run."""
+"""The Lightning trainer of one run: what ``conf/trainer`` chooses, what is the same for every run, what is random."""
 
 import logging
+import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.plugins import CheckpointIO
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 NOT_OURS = (
     ".*LeafSpec.*deprecated.*",  # Lightning's use of a torch function; nothing that we could change
+    "You're resuming from a checkpoint that ended before the epoch ended.*",  # GlueData knows where to go on
     "Found .* module.* in eval mode.*",  # a side network's backbone, which is frozen and in eval mode on purpose
 )
 
@@ -23,6 +27,7 @@ def build_trainer(
     folder: Path,
     logger: Logger | None,
     callbacks: Sequence[Callback],
+    files: CheckpointIO,
     *,
     max_epochs: int,
     patience: int,
@@ -33,10 +38,12 @@ def build_trainer(
     devices: int,
     threads: int | None,
     progress_bar: bool,
+    checkpoint_every_min: float | None,
 ) -> pl.Trainer:
-    """The trainer; its callbacks come before early stopping, so that they see every epoch.
+    """The trainer; its callbacks come before early stopping, so that they see every epoch, but for ``Checkpoints``.
 
-    ``threads`` belongs to the whole run, which has set them before anything was built.
+    ``threads`` belongs to the whole run, which has set them before anything was built, and ``checkpoint_every_min`` to
+    the callback that writes checkpoints; ``files`` is how.
     """
     bar = [TQDMProgressBar()] if progress_bar else []
     cpu = accelerator == "cpu" or not torch.cuda.is_available()
@@ -51,10 +58,12 @@ def build_trainer(
         logger=logger or False,
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
-        enable_checkpointing=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,
-        plugins=[LightningEnvironment()],  # a run is one process, also under Slurm: no requeueing behind our back
+        plugins=[
+            LightningEnvironment(),
+            files,
+        ],  # a run is one process, also under Slurm: no requeueing behind our back
         reload_dataloaders_every_n_epochs=1,  # an epoch's order is a function of (seed, epoch)
         use_distributed_sampler=False,
         log_every_n_steps=1,
@@ -82,3 +91,24 @@ def lightnings_settings() -> Iterator[None]:
     finally:
         tips.setLevel(level)
         torchs.fill_uninitialized_memory = fills
+
+
+def random_states(device: torch.device) -> dict[str, Any]:
+    """The states of every random generator that a run draws from, as tensors and plain values."""
+    numpys: Any = np.random.get_state(legacy=False)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "numpy": {**numpys, "state": {**numpys["state"], "key": numpys["state"]["key"].tolist()}},
+        "python": random.getstate(),
+    }
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Let every generator go on where it was."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"] is not None:
+        torch.cuda.set_rng_state(states["cuda"])
+    numpys = states["numpy"]
+    np.random.set_state({**numpys, "state": {**numpys["state"], "key": np.array(numpys["state"]["key"], np.uint32)}})
+    random.setstate(states["python"])

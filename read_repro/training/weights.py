@@ -25,7 +25,12 @@ TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch
 
 def save_trainable(method: Method, path: Path) -> str:
     """Write the trained weights, all or nothing; returns their digest."""
-    tensors = {name: weight.detach().contiguous().cpu() for name, weight in method.trainable().items()}
+    return save_tensors(method.trainable(), path)
+
+
+def save_tensors(weights: Mapping[str, Tensor], path: Path) -> str:
+    """Write tensors, all or nothing; returns their digest."""
+    tensors = {name: weight.detach().contiguous().cpu() for name, weight in weights.items()}
     digest = digest_of(tensors)
     temporary = path.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)

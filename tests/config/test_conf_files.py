@@ -16,7 +16,10 @@ from read_repro.config.composition import composed
 
 GROUPS = ("task", "method", "backbone", "data", "trainer", "energy", "cache", "logger", "optim")
 FILES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-GIVEN_BY_THE_RUN = {"backbone", "optimisation", "score", "journal_path", "folder", "logger", "callbacks", "self"}
+# What only the run knows, and hands on itself.
+GIVEN_BY_THE_RUN = {
+    *("backbone", "optimisation", "score", "journal_path", "folder", "logger", "callbacks", "files", "self")
+}
 
 
 @pytest.mark.parametrize(("group", "name"), FILES)

@@ -102,7 +102,7 @@ def test_no_mutation_of_a_journal_is_fatal(tmp_path: Path, caplog: pytest.LogCap
         end = start + draw.randrange(40)
         new = draw.choice([b"", whole[start:end] * 2, draw.randbytes(end - start), b"1e308", b"null", b"-", b"[" * 50])
         path.write_bytes(whole[:start] + new + whole[end:])
-        metrics, told = earlier_tries(path)
+        metrics, told = earlier_tries(read_windows(path))
         assert bool(metrics) == bool(read_windows(path)), told
 
 
@@ -113,7 +113,7 @@ def test_a_journal_that_is_none_tells_of_no_earlier_tries(tmp_path: Path, kind: 
         path.mkdir()
     if kind == "empty":
         path.write_text("")
-    assert earlier_tries(path) == ({}, [])
+    assert earlier_tries(read_windows(path)) == ({}, [])
 
 
 def killed(*readings: Any) -> Window:
@@ -123,7 +123,7 @@ def killed(*readings: Any) -> Window:
 def test_the_energy_of_earlier_tries_is_told_with_what_is_missing_from_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, killed(0.0, 30.0, 60.0))
-    metrics, told = earlier_tries(path)
+    metrics, told = earlier_tries(read_windows(path))
     assert metrics["energy/cpu_estimate_kwh_earlier_tries"] == pytest.approx(60 / 3600 * 0.004)
     assert told == ["earlier tries: energy window not closed: up to 60 s after its last reading are missing"]
 
@@ -131,7 +131,7 @@ def test_the_energy_of_earlier_tries_is_told_with_what_is_missing_from_it(tmp_pa
 def test_a_try_killed_within_the_first_interval_has_a_dash_and_its_label(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     write(path, killed(0.0))
-    metrics, told = earlier_tries(path)
+    metrics, told = earlier_tries(read_windows(path))
     assert metrics["energy/cpu_estimate_kwh_earlier_tries"] is None
     assert told[0].startswith("earlier tries: ")
     assert any("window not closed: up to 60 s" in label for label in told)

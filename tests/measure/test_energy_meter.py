@@ -128,6 +128,48 @@ def test_energy_so_far_takes_a_reading_of_its_own_and_leaves_the_interval_alone(
     assert [s.epoch_end for s in read_windows(tmp_path / "journal.jsonl")[0].samples] == [False, True, True, False]
 
 
+def test_no_energy_no_time_and_no_regular_reading_fall_into_a_pause(
+    gpu: Callable[..., Scripted], tmp_path: Path
+) -> None:
+    reader = gpu()
+    meter = meter_of_gpu(interval_s=0.1, journal_path=tmp_path / "journal.jsonl")
+    with meter:
+        time.sleep(0.02)
+        with meter.paused():
+            before = reader.calls
+            time.sleep(0.5)
+            assert reader.calls == before
+        time.sleep(0.02)
+    [window] = read_windows(tmp_path / "journal.jsonl")
+    assert window.duration_s > 0.5
+    assert 0.04 <= window.without_pauses().duration_s < 0.2
+    assert meter.summary()["energy/counter_kwh"] < 0.2 * 0.2 / 3600  # 200 W, and less than 0.2 s
+    assert [sample.pause for sample in window.samples] == [False, True, False, False]
+
+
+def test_a_meter_counts_the_windows_that_it_goes_on_with(gpu: Callable[..., Scripted], tmp_path: Path) -> None:
+    gpu()
+    with meter_of_gpu(interval_s=10, journal_path=tmp_path / "journal.jsonl") as first:
+        time.sleep(0.05)
+    earlier = tuple(read_windows(tmp_path / "journal.jsonl"))
+    with meter_of_gpu(interval_s=10, journal_path=tmp_path / "journal.jsonl", earlier=earlier) as meter:
+        time.sleep(0.02)
+        assert meter.so_far_kwh() > first.summary()["energy/eq4_kwh"]
+    both = [window.duration_s * 0.125 / 3600 for window in read_windows(tmp_path / "journal.jsonl")]
+    assert meter.summary()["energy/eq4_kwh"] == pytest.approx(sum(both))
+    assert meter.summary() == read_journal(tmp_path / "journal.jsonl")
+
+
+def test_a_pause_at_a_reader_that_hangs_costs_no_more_than_patience(gpu: Callable[..., Scripted]) -> None:
+    reader = gpu()
+    reader.deeds["at1"] = reader.hang
+    meter = meter_of_gpu(interval_s=10, patience_s=0.1)
+    started_s = time.monotonic()
+    with meter, meter.paused():
+        pass
+    assert time.monotonic() - started_s < 5
+
+
 def test_the_packages_counters_stand_beside_a_gpus(
     gpu: Callable[..., Scripted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,14 @@
 """What a record says of its energy: the metrics, and the labels that tell what they are worth."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from energy_windows import GPUS, make_window, minutes
 
 from read_repro.measure.energy_formulas import Sample, Window
-from read_repro.measure.energy_summary import FEW_READINGS, labels, so_far_kwh, summarise
+from read_repro.measure.energy_summary import FEW_READINGS, duration_s, labels, so_far_kwh, summarise
 
 
 def steady(readings: int = 11, *, use: float = 50.0, power_w: float = 200.0, counter_w: float = 200.0) -> list[Sample]:
@@ -92,13 +93,13 @@ def test_energy_so_far_comes_from_the_reading_at_the_epochs_end_not_from_the_idl
     opening = Sample(time_s=0, utilisation_percent=0.0)
     first = Sample(time_s=1, utilisation_percent=100.0, epoch_end=True)
     second = Sample(time_s=3, utilisation_percent=50.0, epoch_end=True)
-    assert so_far_kwh(make_window(opening, first)) == pytest.approx(0.25 / 3600)
-    assert so_far_kwh(make_window(opening, first, second)) == pytest.approx(2 * 0.25 / 3600)
+    assert so_far_kwh([make_window(opening, first)]) == pytest.approx(0.25 / 3600)
+    assert so_far_kwh([make_window(opening, first, second)]) == pytest.approx(2 * 0.25 / 3600)
 
 
 def test_energy_so_far_is_none_where_the_reading_failed() -> None:
     failed = Sample(time_s=1, errors=("lost",), epoch_end=True)
-    assert so_far_kwh(make_window(Sample(time_s=0, utilisation_percent=0.0), failed)) is None
+    assert so_far_kwh([make_window(Sample(time_s=0, utilisation_percent=0.0), failed)]) is None
 
 
 def test_windows_of_a_resumed_run_add_up_and_one_killed_at_once_hides_none_but_is_told() -> None:
@@ -159,3 +160,68 @@ def test_a_lost_gpu_gives_no_energy_but_says_how_far_it_came() -> None:
         "GPU is lost (at 9 of 12 readings)",
         "energy/eq4_kwh: readings cover only 18% of the window (0.00417 kWh in it)",
     ]
+
+
+# ------------------------------------------------------------------------------------------------------------ pauses
+
+
+def paused_window(**changes: Any) -> Window:
+    """Half used for a minute, a pause of 100 s at 150 J, half used for a minute at 200 W, and closed."""
+    readings = [
+        Sample(time_s=0, utilisation_percent=0.0, power_w=200.0, counters_j=(0.0,), cpu_s=0.0, package_j=(99_990.0,)),
+        Sample(
+            time_s=30,
+            utilisation_percent=50.0,
+            counters_j=(6000.0,),
+            cpu_s=3.0,
+            package_j=(99_995.0,),
+            epoch_end=True,
+            pause=True,
+        ),
+        Sample(time_s=130, counters_j=(6150.0,), cpu_s=70.0, package_j=(20.0,), epoch_end=True),
+        Sample(
+            time_s=160, utilisation_percent=50.0, power_w=200.0, counters_j=(12150.0,), cpu_s=73.0, package_j=(22.0,)
+        ),
+        Sample(
+            time_s=220,
+            utilisation_percent=50.0,
+            power_w=200.0,
+            counters_j=(24150.0,),
+            cpu_s=79.0,
+            package_j=(25.0,),
+            last=True,
+        ),
+    ]
+    return make_window(**{"samples": tuple(readings), "package_ranges_j": (100_000.0,)} | changes)
+
+
+def test_what_is_spent_in_a_pause_is_no_part_of_any_figure() -> None:
+    found = summarise([paused_window()])
+    assert found["energy/eq4_kwh"] == pytest.approx(2 * 0.125 / 60)  # two minutes, half used
+    assert found["energy/counter_kwh"] == pytest.approx(24_000 / 3.6e6)
+    assert found["energy/integrated_kwh"] == pytest.approx(24_000 / 3.6e6)
+    assert found["energy/cpu_package_kwh"] == pytest.approx(10 / 3.6e6)  # the counter began again in the pause
+    assert found["energy/coverage"] == pytest.approx(1)
+    assert duration_s([paused_window()]) == 120
+    without = tuple(replace(sample, counters_j=None) for sample in paused_window().samples)
+    cpu = summarise([paused_window(gpus=(), samples=without)])
+    assert cpu["energy/cpu_estimate_kwh"] == pytest.approx(12 * 0.004 / 3600)
+    assert so_far_kwh([paused_window(), paused_window()]) == pytest.approx(4 * 0.125 / 60)
+
+
+def test_a_window_that_ends_within_a_pause_ends_where_the_pause_began() -> None:
+    window = paused_window()
+    killed = replace(window, samples=window.samples[:2])
+    assert duration_s([killed]) == 30
+    assert duration_s([replace(killed, closed_s=100.0)]) == 30
+    ended = replace(window, samples=(*window.samples[:2], replace(window.samples[2], last=True)))
+    assert duration_s([ended]) == 30
+    assert summarise([ended])["energy/counter_kwh"] == pytest.approx(6000 / 3.6e6)
+
+
+def test_a_pause_whose_reading_failed_leaves_no_counters_figure() -> None:
+    window = paused_window()
+    lost = tuple(replace(s, counters_j=None) if s.pause else s for s in window.samples)
+    found = summarise([replace(window, samples=lost)])
+    assert found["energy/counter_kwh"] is None
+    assert found["energy/eq4_kwh"] == pytest.approx(2 * 0.125 / 60)

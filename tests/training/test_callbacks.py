@@ -1,5 +1,6 @@
 """What is watched while a run trains: which epoch is the best, and which step left the numbers."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ def validated(epoch: int, score: float, loss: float) -> Any:
     ],
 )
 def test_the_best_epoch(epochs: list[tuple[float, float]], best: int, tmp_path: Path) -> None:
-    method, kept = build("head", "bert"), BestWeights(tmp_path)
+    method, kept = build("head", "bert"), BestWeights(tmp_path, SimpleNamespace(outside=nullcontext))
     for epoch, (score, loss) in enumerate(epochs):
         kept.on_validation_end(validated(epoch, score, loss), method)
     assert kept.best_epoch == best

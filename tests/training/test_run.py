@@ -7,52 +7,28 @@ from typing import Any
 import pytest
 import torch
 from nonsense import MOVING, sentence, write_glue
+from tiny_runs import do, tiny
 from tokenizers.processors import TemplateProcessing
 
 from read_repro.config.composition import composed
-from read_repro.config.schema import RunConfig, read_config
+from read_repro.config.schema import read_config
 from read_repro.data.batches import collate, encode
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
 from read_repro.methods.from_conf import UNTRAINED
-from read_repro.records.naming import identity, run_name
 from read_repro.records.record import Record
 from read_repro.training.checks import check
 from read_repro.training.parts import Parts, build, build_method
 from read_repro.training.predict import load
 from read_repro.training.provenance import hardware_of
-from read_repro.training.run import run
 from read_repro.training.weights import WEIGHTS, load_trainable
 
-TINY = [
-    "backbone=t5-random",
-    "backbone.shape={vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 2}",
-    "data=local",
-    "logger=none",
-    "trainer.progress_bar=false",
-    "trainer.accelerator=cpu",
-    "trainer.threads=1",
-    "data.targets=digits",
-]
 LONGER = ("data.batch_size=16", "trainer.max_epochs=8", "trainer.patience=8")
 
 
 @pytest.fixture
 def glue(tmp_path: Path) -> Path:
     return write_glue(tmp_path, one_token=False)
-
-
-def tiny(*overrides: str) -> RunConfig:
-    return composed(*TINY, *overrides)
-
-
-def do(glue: Path, results: Path, method: str, *overrides: str) -> tuple[Record, Path]:
-    """What train.py does, without its command line."""
-    choices = ["task=cola", f"method={method}", f"data.path={glue}", f"results_dir={results}"]
-    config, files = tiny(*choices, *overrides), tiny(*choices)
-    named = identity(config.plain(), files.plain(), method=method)
-    folder = results / "runs" / run_name(**named)
-    return run(config, named, check(config, folder)), folder
 
 
 def parts_of(record: Record, folder: Path) -> Parts:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from read_repro.config.composition import composed
-from read_repro.training.fit import close
+from read_repro.training.checkpoints import CheckpointFiles
+from read_repro.training.loggers import close
 from read_repro.training.trainer import lightnings_settings
 
 CPU = ("trainer.accelerator=cpu", "trainer.progress_bar=false")
@@ -21,7 +22,7 @@ def test_every_logger_is_built_from_its_file_and_writes_into_the_runs_folder(
     monkeypatch.setenv("WANDB_SILENT", "true")
     config = composed(f"logger={logger}", *CPU)
     built = config.logger.build()(tmp_path)
-    trainer = config.trainer.build()(tmp_path, built, [])
+    trainer = config.trainer.build()(tmp_path, built, [], CheckpointFiles("run", tmp_path))
     if built is not None:
         built.log_metrics({"train/loss": 0.5}, step=1)
         built.save()
@@ -32,7 +33,7 @@ def test_every_logger_is_built_from_its_file_and_writes_into_the_runs_folder(
 
 def test_the_trainer_takes_what_its_file_says() -> None:
     trainer = composed(*CPU, "trainer.max_epochs=7", "trainer.accumulate_grad_batches=3").trainer.build()(
-        Path(), None, []
+        Path(), None, [], CheckpointFiles("run", Path())
     )
     assert (trainer.max_epochs, trainer.accumulate_grad_batches, trainer.gradient_clip_val) == (7, 3, 1.0)
 
