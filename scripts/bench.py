@@ -32,6 +32,7 @@ from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import construct_shipped, settings
 from read_repro.data.batches import Example, collate
 from read_repro.data.datamodule import GlueData, load_splits
+from read_repro.machine import cpu_model
 from read_repro.measure.peak_memory import SavedForBackward
 from read_repro.measure.train_step import train_step
 from read_repro.methods.base import Method
@@ -40,7 +41,7 @@ from read_repro.records.store import write_json
 from read_repro.store.filling import fill, missing
 from read_repro.store.reading import stored_tensors
 from read_repro.store.states import StateStore
-from read_repro.training.provenance import commit, cpu_model
+from read_repro.training.provenance import commit
 
 FROZEN = "frozen forward"
 WIDTHS = (128, 256)

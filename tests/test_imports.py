@@ -48,7 +48,7 @@ def modules_of(*rooms: str) -> str:
             "read_repro.training.checks, read_repro.backbones.checkpoint, read_repro.data.sources",
             ["torch", "datasets"],
         ),
-        (modules_of("records", "config"), ["torch", "transformers", "datasets", "hydra", "pandas"]),
+        (modules_of("records", "config", "terminal"), ["torch", "transformers", "datasets", "hydra", "pandas"]),
     ],
     ids=["a bare GPU machine", "tables without torch", "checks before torch", "records know nothing"],
 )
@@ -111,6 +111,7 @@ PLANTED = {
     "figures": "import hydra",
     "training": "import hydra_plugins",
     "hf": "import read_repro.training.run",
+    "terminal": "import read_repro.config.files",
 }
 
 

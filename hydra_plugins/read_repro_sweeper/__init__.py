@@ -52,12 +52,12 @@ class ReadReproSweeper(Sweeper):
             sys.exit(1)
 
     def _run(self, arguments: list[str]) -> dict[str, str]:
-        from read_repro.sweep import jobs, status
+        from read_repro.sweep import entry, jobs, status_lines
         from read_repro.sweep import runner as sweep
 
         made = jobs.expand(arguments, self._params)
         if made.dry_run:
-            logger.info("%s", status.as_text(sweep.forecast(made)))
+            logger.info("%s", status_lines.as_text(sweep.forecast(made), entry.TO_COME))
             return {}
         return sweep.run_sweep(made, self._pool())
 
@@ -83,10 +83,16 @@ class ProcessLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One process for each list of overrides; one that fails does not stop the others."""
         from read_repro.sweep.jobs import TRAIN
+        from read_repro.terminal.many_runs import EndedRun, SweepView
 
         logs = [self._logs / f"{initial_job_idx + index}.log" for index in range(len(job_overrides))]
         commands = [(*TRAIN, *overrides, "hydra.mode=RUN") for overrides in job_overrides]
-        codes = dict(run_all(zip(range(len(logs)), commands, logs, strict=True), self.pool))
+        codes, view = {}, SweepView(len(logs))
+        for index, code in run_all(zip(range(len(logs)), commands, logs, strict=True), self.pool):
+            codes[index] = code
+            why = None if code == 0 else f"exit code {code}: see {logs[index]}"
+            view.ends(EndedRun(" ".join(job_overrides[index]), None, why))
+        view.close()
         return [_job_return(overrides, codes[i], logs[i]) for i, overrides in enumerate(job_overrides)]
 
 

@@ -36,6 +36,12 @@ def settings(group: str, name: str) -> dict[str, Any]:
     return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
+def default_choices() -> dict[str, str | None]:
+    """The file of each group that ``conf/config.yaml`` names."""
+    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: name for pair in defaults if isinstance(pair, dict) for group, name in pair.items()}
+
+
 def construct_shipped(node: Mapping[str, Any], *args: Any, **more: Any) -> Any:
     """The object that a node of our own files describes, or, with ``_partial_``, a function that lacks ``args``.
 

@@ -132,8 +132,10 @@ class RunConfig(Section):
     grid: dict[str, list[Any]]
     seed: int = Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295")
     results_dir: NonEmpty
+    tags: tuple[NonEmpty, ...]
     force: bool
     dry_run: bool
+    debug: bool
     stage: Literal["search", "final", "all", "grid"] = "all"
     sweep: SweepSection | None = None
 

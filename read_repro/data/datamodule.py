@@ -99,7 +99,6 @@ class GlueData(pl.LightningDataModule):
             [row["label"] for row in self.splits.test],  # type: ignore[misc]
             regression=self.task.regression,
         )
-        logger.info("%s: %s, %.1f%% of examples cut", self.task.name, self.sizes, 100 * self.truncated_share)
 
     def collate(self, examples: list[Example]) -> dict[str, torch.Tensor]:
         """A padded batch, with what ``stored`` has of its examples."""

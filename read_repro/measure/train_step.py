@@ -1,4 +1,6 @@
-"""One training step outside Lightning, for what plans or measures steps without a whole run."""
+"""One training step outside Lightning, for what plans, measures or tries out steps without a whole run."""
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -17,3 +19,11 @@ def train_step(method: Method, optimizer: torch.optim.Optimizer, batch: Batch) -
     nn.utils.clip_grad_norm_(method.trainable().values(), CLIP, foreach=True)
     optimizer.step()
     return loss.detach()
+
+
+def overfit(method: Method, batch: Batch, *, steps: int) -> Iterator[float]:
+    """Train on one batch again and again, at the method's full learning rate; yields the loss before each step."""
+    optimizer = torch.optim.AdamW(method.trainable().values(), lr=method.optimisation.lr)
+    method.train()
+    for _ in range(steps):
+        yield float(train_step(method, optimizer, batch))

@@ -17,7 +17,8 @@ Facts = Mapping[str, Any]
 # The one list of keys, and of whole sections, that are no part of a run's facts. All others are.
 NOT_SCIENTIFIC = frozenset({
     # Where results go, whether and in which order runs are made, and what is shown meanwhile.
-    "results_dir", "force", "dry_run", "stage", "sweep", "grid", "experiment", "logger", "trainer.progress_bar",
+    "results_dir", "tags", "force", "dry_run", "debug", "stage", "sweep", "grid", "experiment", "logger",
+    "trainer.progress_bar",
     # How often a run notes where it stands.
     "trainer.checkpoint_every_min",
     # What the data and the weights are is told by their hashes, wherever they lie and whatever they are called.

@@ -162,9 +162,9 @@ def another_run(path: Path, differences: Sequence[str]) -> InputError:
     return InputError(f"{path} is another run's record: {why}: use force=true to replace it, or another results_dir")
 
 
-def records(results: Path) -> Iterator[tuple[Path, Record | ValueError]]:
-    """Every record of a results folder with its path, in order of path; a broken one comes as its error."""
-    for path in sorted(results.glob(f"runs/**/{RESULT}")):
+def records(results: Path, *, below: str = "**") -> Iterator[tuple[Path, Record | ValueError]]:
+    """Every record of a results folder (``below`` a part of it) with its path, in order; a broken one as its error."""
+    for path in sorted(results.glob(f"runs/{below}/{RESULT}")):
         try:
             record = read_record(path)
         except ValueError as error:

@@ -68,7 +68,7 @@ def fill(
     )
     pending = kept = 0
     started_s = time.perf_counter()
-    bar = tqdm(total=len(order), desc="frozen states", unit="example", disable=not show_bar, leave=False)
+    bar = tqdm(total=len(order), desc="frozen states", unit="example", disable=None if show_bar else True, leave=False)
     try:
         for batch_examples in (order[i : i + batch_size] for i in range(0, len(order), batch_size)):
             for example, stack, part, arrays in states_of(store, backbone, collate, batch_examples, keeps):

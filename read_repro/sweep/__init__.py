@@ -1,4 +1,4 @@
 """Many runs: what an experiment consists of, in which state each run is, and where runs happen.
 
-May import: records, data, backbones, config; measure only inside functions (it needs torch).
+May import: records, terminal, data, backbones, config; measure only inside functions (it needs torch).
 """

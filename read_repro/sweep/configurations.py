@@ -13,9 +13,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from read_repro.config.composition import explain_composition, resolved
+from read_repro.config.overrides import value
 from read_repro.config.schema import read_config
 from read_repro.errors import InputError
-from read_repro.sweep.overrides import value
 
 
 @cache

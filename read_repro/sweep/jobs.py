@@ -12,12 +12,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from read_repro.config.overrides import Choices, learning_rates, parse, texts
 from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
 from read_repro.records.standing import competing
 from read_repro.records.store import RESULT
 from read_repro.sweep.configurations import changed, check_values, compose_once, plain_values, shared
-from read_repro.sweep.overrides import Choices, learning_rates, parse, texts
 
 TRAIN = ("-m", "read_repro.training.entry")  # what Python is given to train, in a checkout and from a wheel
 STAGES = ("search", "final", "all", "grid")
@@ -35,8 +35,7 @@ class Job:
         contest: what the job has in common with those that it competes with. Jobs of one contest and one seed differ
             only in what validation chooses among (``competing``).
         setting: what validation chooses among.
-        cost: jobs that agree in it take about the same time: backbone, data, method, task, limit of the training
-            data, epochs.
+        cost: jobs that agree in it take about the same time, as `records.costs.cost_key` has it of a record.
         config: the run's whole resolved configuration; None for a memory plan.
     """
 
@@ -154,7 +153,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         named = identity(config, files, method=chosen["method"])
         candidates = swept & competing(config)
         apart = (f"{key}={text}" for key, text in chosen.items() if key not in candidates and key != "seed")
-        limits = config["data"]["train_limit"], config["trainer"]["max_epochs"]
+        rest = config["data"]["train_limit"], config["trainer"]["max_epochs"], config["cache"]["place"]
         yield Job(
             name=run_name(**named),
             command=(*TRAIN, *(f"{key}={text}" for key, text in chosen.items()), "hydra.mode=RUN"),
@@ -163,7 +162,7 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
             seed=config["seed"],
             contest=tuple(apart),
             setting=tuple(f"{key}={varied[key]}" for key in sorted(candidates)),
-            cost=(*(named[key] for key in ("backbone", "data", "method", "task")), *limits),
+            cost=(*(named[key] for key in ("backbone", "data", "method", "task")), *rest),
             config=config,
         )
 
@@ -178,5 +177,5 @@ def _plans(choices: Choices, phase: str, results: Path) -> Iterator[Job]:
         place = results / "planned"
         path = parse_plan(pairs).path
         command = ("-m", "read_repro.measure.memory_planner", *pairs, "--write", str(place))
-        cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None)
+        cost = (own["backbone"][0], "planned", choices["method"][0], phase, None, None, None)
         yield Job(str(path.with_suffix("")), command, place / path, None, None, pairs, (), cost)

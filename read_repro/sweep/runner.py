@@ -11,14 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from read_repro.config.schema import DataSection, read_section
 from read_repro.records.record import Record
 from read_repro.records.selection import select_best
+from read_repro.sweep.estimates import by_operations
 from read_repro.sweep.jobs import Job, Sweep
 from read_repro.sweep.launchers import POLL_S, Pool, run_all
-from read_repro.sweep.status import SHOWN_OF_CAUSE, StateLine, cause, forecast_lines, locked, record_of, refusal
+from read_repro.sweep.preflight import check_inputs
+from read_repro.sweep.status import SHOWN_OF_CAUSE, cause, locked, record_of, refusal
+from read_repro.sweep.status_lines import StateLine, forecast_lines
+from read_repro.terminal.lines import say
+from read_repro.terminal.many_runs import ALIKE, EndedRun, SweepView, fail_alike, ranking
 
 logger = logging.getLogger(__name__)
 ELSEWHERE = "is being run by another process"  # what a run prints that finds its folder locked
@@ -84,57 +87,62 @@ def named(sweep: Sweep) -> list[Job]:
 
 def forecast(sweep: Sweep) -> dict[str, StateLine]:
     """What is done of a sweep, and what is left."""
-    return forecast_lines(named(sweep), sweep.results, unnamed=unnamed(sweep))
+    return forecast_lines(named(sweep), sweep.results, unnamed=unnamed(sweep), guess=by_operations)
+
+
+class FailedAlikeError(Exception):
+    """The first runs of a sweep failed of the same cause, so that there is no point in starting the rest."""
 
 
 @dataclass
 class SweepProgress:
-    """The bar of a whole sweep: how many runs of how many, and the time left, judged by the runs of this call alone."""
+    """Which runs of a sweep were looked at, which of them failed and why, and what is shown of it."""
 
-    total: int
+    view: SweepView
     failed: dict[str, str] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self.bar = tqdm(total=self.total, unit="run", smoothing=0, dynamic_ncols=True)
-
-    def found(self) -> None:
-        """Count a run that was done before: it tells nothing of the time that a run takes."""
-        self.bar.initial += 1
-        self.bar.update()
-
     def ended(self, job: Job, why: str | None) -> None:
-        """Count a run of this call; ``why`` is what it failed of, None if it did not fail."""
+        """Count a run of this call; ``why`` is what it failed of, None if it did not fail.
+
+        Raises:
+            FailedAlikeError: it is the last of the first few runs, which all failed alike.
+        """
         if why is not None:
             self.failed[job.name] = why
-            self.bar.set_postfix_str(f"{len(self.failed)} failed")
-        self.bar.update()
-
-    def expect(self, runs: int) -> None:
-        """Say how many runs there will be in all, once that is known."""
-        self.bar.total = runs
-        self.bar.refresh()
+        record = record_of(job)
+        self.view.ends(EndedRun(job.name, record if isinstance(record, Record) and why is None else None, why))
+        if len(self.view.ended) == ALIKE and fail_alike(self.view.ended) is not None:
+            raise FailedAlikeError(job.log)
 
 
 def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
     """Do what is missing of a sweep; returns the failed runs with their causes.
 
     Raises:
-        InputError: data that cannot be had; nothing has been started.
+        InputError: weights or data that cannot be had; nothing has been started.
     """
     for data in sweep.data:
         read_section(DataSection, data)
     first = {"final": (), "grid": sweep.grid}.get(sweep.stage, sweep.search)
-    progress = SweepProgress(total=len(first) + sum(unnamed(sweep).values()))
+    check_inputs(sweep.grid if sweep.stage == "final" else first)
+    progress = SweepProgress(SweepView(total=len(first) + sum(unnamed(sweep).values())))
     try:
         run_jobs(first, pool, progress, force=sweep.force)
         if sweep.stage in ("final", "all"):
             jobs = [job for job in final(sweep) if job.name not in progress.seen]
-            progress.expect(progress.bar.n + len(jobs))
+            progress.view.expect(progress.view.over + len(jobs))
             run_jobs(jobs, pool, progress, force=sweep.force)
+    except FailedAlikeError as error:
+        left = progress.view.total - progress.view.over
+        logger.error(
+            "stopped: the first %d runs failed alike, and %d others are not started; see %s", ALIKE, left, error
+        )
     finally:
         pool.stop()
-        progress.bar.close()
+        progress.view.close()
+    if any(run.record is not None for run in progress.view.ended):
+        say(ranking(progress.view.ended))
     return progress.failed
 
 
@@ -157,13 +165,14 @@ def _run_free(jobs: Iterable[Job], pool: Pool, progress: SweepProgress, *, force
             again = force and job.name not in progress.seen
             progress.seen.add(job.name)
             if record_of(job) is not None and not again:
-                progress.found()
+                progress.view.found()
             elif (stranger := refusal(job)) is not None and not force:
                 progress.ended(job, stranger)
             elif job.trains and locked(job.record.parent):
                 elsewhere.append(job)
             else:
                 started_s[job] = time.time()
+                progress.view.starts(job.name)
                 yield job, job.command, job.log
 
     for job, code in run_all(to_start(), pool):

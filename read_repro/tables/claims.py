@@ -1,7 +1,7 @@
 """Every claim of the abstract and section 4, judged by the paper's own tables and by our records.
 
-`python -m read_repro.tables.claims --results results` prints the table and writes `results/tables/claims.*`. The claims
-stand in `paper/claims_*.py`; no verdict is typed by hand.
+`python -m read_repro.tables.claims --results results` writes `results/tables/claims.*`, and prints how many claims hold
+and which are contradicted. The claims stand in `paper/claims_*.py`; no verdict is typed by hand.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from read_repro.paper.claims_recurrence_lst import AGAINST_LST, WITHOUT_RECURREN
 from read_repro.tables.aggregate import Stat
 from read_repro.tables.claim_cells import our_cells, paper_cells
 from read_repro.tables.load import Store, read_store
-from read_repro.tables.table import DASH, Cell, Column, Table, markdown, text, write
+from read_repro.tables.table import DASH, Cell, Column, Table, text, write
 
 CLAIMS = (
     *ABSTRACT, *READ_OUTPERFORMS, *TRAINING_MEMORY, *SIZE, *AT_INFERENCE, *WITHOUT_RECURRENCE, *AGAINST_LST
@@ -99,14 +99,30 @@ def _number(claim: Claim, value: float | str) -> str:
     return f"{100 * value:.1f}%" if claim.form == "percent" else f"{value:.3f}"
 
 
+def summary(table: Table) -> str:
+    """How many claims hold by each source, and those that a source contradicts."""
+    sources = [(title.title, place) for place, title in enumerate(table.columns) if place >= 3 and place % 2]
+    lines = [f"{len(table.rows)} claims, those about averages once by each kind of average"]
+    for title, place in sources:
+        words = [row[place + 1].text for row in table.rows]
+        held, failed = words.count(HOLDS), words.count(FAILS)
+        lines.append(f"  {title}: {held} hold, {failed} do not, {len(words) - held - failed} cannot be judged")
+    for title, place in sources:
+        contradicted = [row for row in table.rows if row[place + 1].text == FAILS]
+        lines += ["", f"contradicted by {title}:"] if contradicted else []
+        lines += [f"  {row[0].text}: {row[1].text}  [{row[place].text}]" for row in contradicted]
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Prints the claims and writes them beside the tables."""
+    """Writes the claims beside the tables, and prints their summary."""
     parser = argparse.ArgumentParser(description="the paper's claims, judged")
     parser.add_argument("--results", type=Path, default=Path("results"))
     results = parser.parse_args().results
     tables = claims_table(read_store(results))
     write(tables, results / "tables", "claims")
-    print("\n".join(markdown(table) for table in tables))
+    print("\n\n".join(summary(table) for table in tables))
+    print(f"\nthe whole table: {results / 'tables' / 'claims.md'}")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from read_repro.errors import InputError
+from read_repro.machine import cpu_model
 
 PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "read-repro")
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -32,15 +33,6 @@ def hardware_of(*, accelerator: str, precision: str) -> dict[str, Any]:
         "count": 1,
         "threads": torch.get_num_threads(),
     }
-
-
-def cpu_model() -> str:
-    """The processor's model, as the kernel names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def package_versions() -> dict[str, str | None]:

@@ -13,20 +13,28 @@ from filelock import FileLock, Timeout
 from read_repro.config.files import method_version
 from read_repro.config.schema import RunConfig
 from read_repro.errors import InputError, system_refusal, system_refusals
+from read_repro.machine import memory_gib
 from read_repro.measure.parameters import count
+from read_repro.measure.train_step import overfit
+from read_repro.records.costs import known_costs
 from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
 from read_repro.records.store import RESULT, finished, write_text
+from read_repro.terminal.closing import closing
+from read_repro.terminal.lines import say, waiting
+from read_repro.terminal.opening import resources
 from read_repro.training.attempt import begin_try, complete_last_try, end_try
 from read_repro.training.checks import Inputs, unwritable
 from read_repro.training.fit import train_and_test
 from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, hardware_of, package_versions
 from read_repro.training.trainer import lightnings_settings
+from read_repro.units import BYTES_PER_GIB, SECONDS_PER_HOUR
 
 logger = logging.getLogger(__name__)
 ERROR = "error.txt"
+DEBUG_STEPS = 100  # of debug=true: enough for every method to know one batch by heart
 
 
 def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Record | None:
@@ -47,10 +55,14 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)  # of the whole process, from before the first computation
     hardware = Hardware(**hardware_of(accelerator=trainer.accelerator, precision=trainer.precision))
-    with system_refusals():
+    with system_refusals(), waiting("  reading weights and texts ..."):
         parts, plain = build(config, inputs), config.plain()
     version, weights = method_version(config.method.target), inputs.checkpoint.weights_fingerprint()
     wanted = facts(plain, method_version=version, weights=weights, data=parts.data.fingerprint, device=hardware.device)
+    tell_resources(config, identity, parts, hardware)
+    if config.debug:
+        fit_one_batch(parts, torch.device("cuda" if hardware.kind == "cuda" else "cpu"))
+        return None
     if config.dry_run:
         return dry_run(config, inputs.folder, parts, wanted)
     with held(inputs.folder):
@@ -61,12 +73,55 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
         return new_record(known, config, parts, inputs.folder, hardware, wanted)
 
 
+def tell_resources(config: RunConfig, identity: Mapping[str, Any], parts: Parts, hardware: Hardware) -> None:
+    """Say what the run has to work with, and what runs like it took on this machine."""
+    names = tuple(identity[key] for key in ("backbone", "data", "method", "task"))
+    backbone, source, method, task = names
+    below = f"{backbone}/{source}/{task}/{method}*/seed=*"
+    key = (*names, config.data.train_limit, config.trainer.max_epochs, config.cache.place)
+    like = known_costs(Path(config.results_dir), [hardware.name], below).get(key, [])
+    say(
+        resources(
+            device=device_words(hardware, config.trainer.precision),
+            sizes=parts.data.sizes,
+            truncated_share=parts.data.truncated_share,
+            parameters=count(parts.method),
+            like_runs_s=[cost.hours * SECONDS_PER_HOUR for cost in like],
+        )
+    )
+
+
+def device_words(hardware: Hardware, precision: str) -> str:
+    """The model of a device, its memory, and the precision of what it computes."""
+    if hardware.kind == "cuda":
+        memory = f"{torch.cuda.mem_get_info()[1] / BYTES_PER_GIB:.1f} GiB"
+    else:
+        whole = memory_gib()
+        memory = f"{hardware.threads} thread{'' if hardware.threads == 1 else 's'}" + (
+            "" if whole is None else f", {whole:.1f} GiB"
+        )
+    return f"{hardware.device if hardware.kind == 'cuda' else hardware.name}, {memory}, {precision}"
+
+
 def dry_run(config: RunConfig, folder: Path, parts: Parts, wanted: Facts) -> Record | None:
     """Say what would be done, and leave nothing."""
     if (record := done_before(config, folder, wanted)) is not None:
         return record
-    logger.info("would run %s: %s", folder, {**parts.data.sizes, **count(parts.method)})
+    logger.info("would run %s", folder)
     return None
+
+
+def fit_one_batch(parts: Parts, device: torch.device) -> None:
+    """Train on one batch until a method that learns knows it by heart, and say how its loss fell; leaves nothing."""
+    method, data = parts.method.to(device), parts.data
+    method.initialise(data.single_examples, device)
+    batch = {key: value.to(device) for key, value in next(iter(data.train_dataloader())).items()}
+    for step, loss in enumerate(overfit(method, batch, steps=DEBUG_STEPS), start=1):
+        if step in (1, 2, 5, 10, 20, 50) or step == DEBUG_STEPS:
+            say(f"one batch, step {step:>3}/{DEBUG_STEPS}  loss {loss:.4f}")
+    scores = method.eval().score(method.predict(batch).tolist(), batch["labels"].tolist())
+    known = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+    say(f"on the {len(batch['labels'])} examples of that batch: {known}")
 
 
 @contextmanager
@@ -137,9 +192,9 @@ def note_error(folder: Path) -> None:
 
 
 def tell(record: Record, path: Path) -> None:
-    """One line on how a run ended."""
+    """How a run ended: its scores and what it took, or one line where it diverged."""
     if record.finished:
-        logger.info("test/score %.2f, record: %s", record.metrics["test/score"], path)
+        say(closing(record, path))
         return
     logger.warning(
         "diverged: the loss left the numbers at step %d with optim.lr=%g, so there are no scores; record: %s",

@@ -11,10 +11,13 @@ from typing import Any, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins import CheckpointIO
 from pytorch_lightning.plugins.environments import LightningEnvironment
+
+from read_repro.terminal.epochs import EpochView
+from read_repro.training.callbacks import BestWeights
 
 NOT_OURS = (
     ".*LeafSpec.*deprecated.*",  # Lightning's use of a torch function; nothing that we could change
@@ -45,7 +48,6 @@ def build_trainer(
     ``threads`` belongs to the whole run, which has set them before anything was built, and ``checkpoint_every_min`` to
     the callback that writes checkpoints; ``files`` is how.
     """
-    bar = [TQDMProgressBar()] if progress_bar else []
     cpu = accelerator == "cpu" or not torch.cuda.is_available()
     return pl.Trainer(
         max_epochs=max_epochs,
@@ -54,9 +56,13 @@ def build_trainer(
         gradient_clip_val=gradient_clip,
         accelerator="cpu" if cpu else "gpu",
         devices=devices,
-        callbacks=[*callbacks, EarlyStopping("val/score", mode="max", patience=patience), *bar],
+        callbacks=[
+            *callbacks,
+            EarlyStopping("val/score", mode="max", patience=patience),
+            Screen(show_bar=progress_bar),
+        ],
         logger=logger or False,
-        enable_progress_bar=progress_bar,
+        enable_progress_bar=False,  # Screen stands in its place
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,
@@ -69,6 +75,51 @@ def build_trainer(
         log_every_n_steps=1,
         deterministic="warn" if accelerator != "cpu" else False,
     )
+
+
+class Screen(Callback):
+    """Tells the terminal how far a fit is. Lightning's own bars leave no line an epoch and count no time to the end."""
+
+    def __init__(self, *, show_bar: bool) -> None:
+        self.show_bar = show_bar
+        self.view: EpochView | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.view = EpochView(
+            epochs=trainer.max_epochs or 0,
+            steps=int(trainer.num_training_batches),
+            show_bar=self.show_bar and trainer.is_global_zero,
+        )
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.view is not None:
+            self.view.begin(trainer.current_epoch + 1)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.view is not None:
+            self.view.step(batch_idx + 1, lambda: float(outputs["loss"]))
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.view is not None:
+            self.view.validate()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        best = next(each for each in trainer.callbacks if isinstance(each, BestWeights))  # type: ignore[attr-defined]
+        if self.view is not None:
+            metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
+            self.view.end(metrics, best=best.best[0], best_epoch=best.best_epoch)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.view is not None:
+            self.view.stop()
 
 
 @contextmanager

@@ -20,13 +20,15 @@ from read_repro.figures.build import build_outputs
 from read_repro.figures.content import drawings
 from read_repro.figures.html import write_report
 from read_repro.measure.energy_journal import Journal, earlier_tries, read_windows
+from read_repro.records.costs import known_costs
 from read_repro.records.fingerprint import facts_of
 from read_repro.records.record import PlannedRecord, Record, ReferenceRecord
 from read_repro.records.store import finished, read_as, records, signed
 from read_repro.sweep import wanted
 from read_repro.sweep.jobs import Job
 from read_repro.sweep.runner import best_of
-from read_repro.sweep.status import as_text, mean_costs, state, stored
+from read_repro.sweep.status import state
+from read_repro.sweep.status_lines import as_text, stored
 from read_repro.tables.build import all_tables
 from read_repro.tables.load import read_store
 
@@ -156,14 +158,14 @@ def test_figures_are_drawn_of_what_was_not_refused(forged: Path) -> None:
 
 def test_a_sweep_and_its_status_read_every_mutant(forged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(sum(line.counts.values()) for line in stored(forged).values()) >= 1000
-    assert mean_costs(forged)
-    assert as_text(stored(forged))
+    assert known_costs(forged, ["Some CPU"])
+    assert as_text(stored(forged), "of what is done")
     monkeypatch.setattr(wanted, "_weights", lambda _: "0" * 64)
     monkeypatch.setattr(wanted, "_data", lambda *_: "print-cola")
     config = run_record(setting={"lr": 0.01, "hidden": 128})["config"] | {"backbone": {}, "task": {}}
     config["trainer"]["accelerator"] = "cpu"
     jobs = [
-        Job(f"{number}", (), path, "cola", 0, (), (), ("minilm",) * 6, config)
+        Job(f"{number}", (), path, "cola", 0, (), (), ("minilm",) * 7, config)
         for number, path in enumerate(sorted((forged / "runs").glob("minilm/**/result.json"))[::2])
     ]
     assert {state(job) for job in jobs} == {"done", "failed", "missing"}

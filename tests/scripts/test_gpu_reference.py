@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 from places import ROOT
 
+from read_repro.machine import cpu_model
 from read_repro.records.record import ReferenceRecord
 from read_repro.records.store import read_as
-from read_repro.training.provenance import cpu_model
 
 SCRIPT = ROOT / "scripts" / "gpu_reference.py"
 TINY = ["--device", "cpu", "--shape", "tiny", "--window-s", "1", "--batch-size", "4", "--methods", "full,read"]

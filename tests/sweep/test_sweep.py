@@ -19,13 +19,15 @@ from nonsense import MOVING, write_glue
 from places import CONF, ROOT
 from store_factory import run_record, write_planned
 
+from read_repro.config.overrides import learning_rates
 from read_repro.errors import InputError
 from read_repro.sweep import launchers as launch
 from read_repro.sweep.jobs import Job, Sweep, expand
 from read_repro.sweep.launchers import Local
-from read_repro.sweep.overrides import learning_rates
+from read_repro.sweep.preflight import check_inputs
 from read_repro.sweep.runner import best_of, final, forecast, run_sweep
-from read_repro.sweep.status import as_text, state, stored
+from read_repro.sweep.status import state
+from read_repro.sweep.status_lines import as_text, stored
 
 EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 
@@ -97,7 +99,7 @@ def test_a_job_is_what_train_py_would_make_of_its_command(tmp_path: Path) -> Non
     ended = subprocess.run([sys.executable, "-c", STOPPED, *overrides], capture_output=True, text=True, check=False)
     assert ended.returncode == 2, ended.stderr
     assert job.setting == ("method.bottleneck=64", "optim.lr=0.003")
-    assert ended.stderr == f"error: stopped before {job.record.parent}\n"
+    assert ended.stderr.splitlines()[-1] == f"error: stopped before {job.record.parent}"
 
 
 def test_learning_rates_are_evenly_spaced_on_a_log_scale() -> None:
@@ -126,7 +128,7 @@ def test_table_2_lets_recurrence_stand_apart() -> None:
 
 def test_rates_and_epochs_compete_and_a_batch_size_stands_apart() -> None:
     sweep = expanded("experiment=minilm_cpu", "method=head,full", "task=cola")
-    assert sorted(job.cost[-1] for job in sweep.search) == [5, 5, 5, 5, 5, 5, 20, 20, 20]
+    assert sorted(job.cost[5] for job in sweep.search) == [5, 5, 5, 5, 5, 5, 20, 20, 20]
     assert len({job.contest for job in sweep.search}) == 2
     assert {job.setting for job in sweep.search if job.cost[2] == "head"} == {
         (f"optim.lr={rate}", f"trainer.max_epochs={epochs}") for rate in (0.0003, 0.001, 0.003) for epochs in (5, 20)
@@ -172,6 +174,17 @@ def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
         expanded("experiment=table1", "task=cola", "sweep.rounds=2", *arguments)
 
 
+SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
+SMALL = (
+    "experiment=minilm_cpu",
+    "backbone=t5-random",
+    f"backbone.shape={SHAPE}",
+    "data.targets=digits",
+    "task=cola",
+    "trainer.max_epochs=1",
+)
+EIGHT = (*SMALL, "stage=grid", "method=read,lora", "optim.lr=1e-3,1e-2", "seed=0,1")
+
 # A run without its training: it takes the lock, writes how often it was made, and a score that follows from its name.
 RUN = """
 import json, os, sys, time
@@ -212,7 +225,7 @@ def stub(
     name = f"{contest},lr={val}/seed={seed}"
     folder = tmp_path / "runs" / "tiny" / "local" / "cola" / name
     command = tuple(map(str, (script, folder, val, test, wait_s, seed, force)))
-    return Job(name, command, folder / "result.json", "cola", seed, (contest,), (f"lr={val}",), ("tiny",) * 6)
+    return Job(name, command, folder / "result.json", "cola", seed, (contest,), (f"lr={val}",), ("tiny",) * 7)
 
 
 def sweep_of(tmp_path: Path, jobs: list[Job], stage: str, *, force: bool = False) -> Sweep:
@@ -270,6 +283,53 @@ def test_a_failed_run_stops_no_other_and_is_named_with_its_cause(tmp_path: Path)
     assert failed == {jobs[0].name: "ValueError: a bad run"}
     assert [state(job) for job in jobs] == ["failed", "done"]
     assert stored(tmp_path)["tiny read"].counts == {"done": 1, "running": 0, "failed": 1, "missing": 0}
+
+
+def test_a_sweep_whose_first_runs_fail_alike_stops_and_shows_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A missing package or file used to fail every single run of 776, one by one."""
+    jobs = [stub(tmp_path, "read", -1 - number) for number in range(8)]
+    failed = run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))
+    assert failed == {job.name: "ValueError: a bad run" for job in jobs[:3]}
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+    assert line == f"stopped: the first 3 runs failed alike, and 5 others are not started; see {jobs[2].log}"
+
+
+def test_failures_after_a_run_that_worked_stop_nothing(tmp_path: Path) -> None:
+    jobs = [stub(tmp_path, "read", val) for val in (10, -1, -2, -3, 20)]
+    assert len(run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))) == 3
+    assert made(jobs[4]) == 1
+
+
+def test_a_sweep_says_which_run_of_how_many_and_ends_with_all_best_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="read_repro")
+    jobs = [stub(tmp_path, "read", val) for val in (10, 30, 20)]
+    run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))
+    *lines, table = caplog.messages
+    assert [line.split()[:2] for line in lines] == [[f"{n}/3", job.name] for n, job in enumerate(jobs, start=1)]
+    assert [row.split()[0] for row in table.splitlines()] == ["run", jobs[1].name, jobs[2].name, jobs[0].name]
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [("data.path=nowhere", "data.path=nowhere is no folder"), ("backbone.path=nowhere", "no config.json there")],
+)
+def test_weights_and_data_are_looked_for_once_before_anything_starts(argument: str, says: str, tmp_path: Path) -> None:
+    glue = write_glue(tmp_path, one_token=True)
+    backbone = () if argument.startswith("data") else ("backbone=t5-small",)
+    sweep = expanded(*EIGHT, f"results_dir={tmp_path / 'results'}", f"data.path={glue}", *backbone, argument)
+    with pytest.raises(InputError, match=says):
+        run_sweep(sweep, Local(at_once=1))
+    assert not (tmp_path / "results").exists()
+
+
+def test_what_is_done_needs_neither_weights_nor_data_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = expanded(*EIGHT, f"results_dir={tmp_path / 'results'}", "data.path=nowhere")
+    monkeypatch.setattr("read_repro.sweep.preflight.record_of", lambda job: job)
+    check_inputs(sweep.grid)
 
 
 def test_only_a_valid_record_counts_and_what_is_done_is_left_alone(tmp_path: Path) -> None:
@@ -374,19 +434,9 @@ def test_a_plan_counts_locks_failures_and_costs(tmp_path: Path) -> None:
     with FileLock(held.record.parent / ".lock"):
         lines = forecast(sweep_of(tmp_path, [done, held, failed], "grid"))
     assert lines["tiny tiny"].counts == {"done": 1, "running": 1, "failed": 1, "missing": 0}
-    assert as_text(lines).splitlines()[-1].split() == ["all", "1", "1", "1", "0", "-", "-"]
-
-
-SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
-SMALL = (
-    "experiment=minilm_cpu",
-    "backbone=t5-random",
-    f"backbone.shape={SHAPE}",
-    "data.targets=digits",
-    "task=cola",
-    "trainer.max_epochs=1",
-)
-EIGHT = (*SMALL, "stage=grid", "method=read,lora", "optim.lr=1e-3,1e-2", "seed=0,1")
+    text = as_text(lines, "of the runs that are left").splitlines()
+    assert text[-2].split() == ["all", "1", "1", "1", "0", "-", "-"]
+    assert text[-1] == "hours and kWh: of the runs that are left"
 
 
 def sweeping(results: Path, glue: Path, *more: str, log: Path) -> subprocess.Popen[bytes]:

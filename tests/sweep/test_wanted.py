@@ -20,7 +20,8 @@ from read_repro.sweep.configurations import plain_values
 from read_repro.sweep.jobs import Job, Sweep, expand
 from read_repro.sweep.launchers import Local
 from read_repro.sweep.runner import run_sweep
-from read_repro.sweep.status import forecast_lines, record_of, state
+from read_repro.sweep.status import record_of, state
+from read_repro.sweep.status_lines import forecast_lines
 
 SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
 

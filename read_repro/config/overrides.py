@@ -1,11 +1,9 @@
-"""Command lines and the values in them, by Hydra's own grammar."""
+"""Command lines and the values in them, by Hydra's own grammar; Hydra is imported when one is read."""
 
 import json
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
-
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from read_repro.errors import InputError
 
@@ -14,6 +12,8 @@ Choices = dict[str, tuple[str, ...]]
 
 def parse(arguments: Sequence[str]) -> Choices:
     """``task=cola,mrpc`` -> {"task": ("cola", "mrpc")}."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     parsed = OverridesParser.create().parse_overrides(list(arguments))
     return {
         override.get_key_element(): tuple(map(str, override.sweep_string_iterator()))
@@ -34,6 +34,8 @@ def texts(values: Any) -> tuple[str, ...]:
 @cache
 def value(text: str) -> Any:
     """What Hydra makes of a value: ``1e-3`` -> 0.001."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     return OverridesParser.create().parse_override(f"key={text}").value()
 
 
