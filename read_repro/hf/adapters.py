@@ -162,3 +162,28 @@ class AdaptedModel(nn.Module):
             raise RuntimeError(f"not this model's state: it lacks {missing[:4]}, and {unexpected[:4]} belong elsewhere")
         result = super().load_state_dict(state_dict, strict=False, assign=assign)
         return type(result)(missing, unexpected)
+
+    # ---- what the base could, but not with READ ---------------------------------------------------------------------
+
+    def gradient_checkpointing_enable(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: there is nothing to save."""
+        raise InputError(
+            "gradient checkpointing saves nothing here: the frozen layers keep no activations for a backward pass, and "
+            "running them again would only cost time; leave gradient_checkpointing out"
+        )
+
+    activation_checkpointing_enable = gradient_checkpointing_enable  # transformers' newer name for it
+
+    def enable_input_require_grads(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: it is there for gradient checkpointing."""
+        raise InputError(
+            "a gradient to the inputs would build a graph through the frozen model, which READ does without: leave "
+            "enable_input_require_grads out"
+        )
+
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        """Refused: what torch's DataParallel asks of a model, whose copies share their hooks."""
+        raise InputError(
+            "several GPUs in one process (torch's DataParallel) would mix the states that READ collects: start a "
+            "process for each GPU, with torchrun or accelerate launch"
+        )

@@ -1,17 +1,11 @@
 """The model that a READ was trained beside: what it is called, how it is told from another, how it is loaded again."""
 
-import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import torch
 import transformers
-from huggingface_hub import constants
-from huggingface_hub.file_download import repo_folder_name
-from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto
 
@@ -19,7 +13,7 @@ from read_repro.backbones.architectures import architecture_of
 from read_repro.backbones.build import quiet
 from read_repro.errors import InputError
 from read_repro.foreign import reason, shown
-from read_repro.hf.heads import head_names
+from read_repro.hf.identity import frozen_sha256
 from read_repro.hf.pooled import POOLINGS, PooledClassifier
 
 # Every way in which a saved READ's base may be built again. A file can choose one of them, and name nothing else.
@@ -34,7 +28,6 @@ AUTO_CLASSES: dict[str, Mapping[str, Any]] = {
     "AutoModel": modeling_auto.MODEL_MAPPING_NAMES,
 }
 POOLED = "PooledClassifier"  # ours: a linear head on an AutoModel's pooled states
-COMMIT = re.compile(r"[0-9a-f]{40}")
 PRECISIONS = {str(kind).removeprefix("torch."): kind for kind in (torch.float32, torch.bfloat16, torch.float16)}
 
 
@@ -80,14 +73,14 @@ class BaseIdentity:
     pooling: str | None = None
 
     @classmethod
-    def of(cls, base: Any) -> Self:
-        """Of a model in memory."""
+    def of(cls, base: Any, commit: str | None) -> Self:
+        """Of a model in memory, and the commit it was loaded from."""
         config, pooled = base.config, isinstance(base, PooledClassifier)
         return cls(
             name=base.name_or_path or None,
             auto_class=POOLED if pooled else auto_class_of(base),
             model_type=config.model_type,
-            commit=commit_of(base),
+            commit=commit,
             sha256=frozen_sha256(base),
             dtype=str(base.dtype).removeprefix("torch."),
             num_labels=config.num_labels,
@@ -168,36 +161,3 @@ def auto_class_of(base: Any) -> str | None:
         if made == found or (isinstance(found, tuple | list) and made in found):
             return name
     return None
-
-
-def commit_of(base: Any) -> str | None:
-    """The hub's commit that a model was loaded from; None for a model from elsewhere, or where several may be meant.
-
-    Newer releases of transformers do not note it with the model; then the hub's cache tells it, if it has but one.
-    """
-    noted = getattr(base.config, "_commit_hash", None)
-    if isinstance(noted, str) and COMMIT.fullmatch(noted):
-        return noted
-    if not base.name_or_path or Path(base.name_or_path).exists():
-        return None
-    cached = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=base.name_or_path, repo_type="model") / "snapshots"
-    commits = [path.name for path in cached.glob("*") if COMMIT.fullmatch(path.name)]
-    return commits[0] if len(commits) == 1 else None
-
-
-def frozen_sha256(base: Any) -> str:
-    """The sha256 over a model's pre-trained tensors, by their names, kinds and bytes; its heads are left out.
-
-    So is the pooler behind a `PooledClassifier`'s model, which that one does not ask, and some of its makers leave out.
-    """
-    unused = ("model.pooler.",) if isinstance(base, PooledClassifier) else ()
-    found, heads = hashlib.sha256(), (*(f"{name}." for name in head_names(base)), *unused)
-    for name, tensor in sorted(base.named_parameters()):
-        if not name.startswith(heads):
-            found.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
-            found.update(_bytes_of(tensor))
-    return found.hexdigest()
-
-
-def _bytes_of(tensor: Tensor | nn.Parameter) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
@@ -20,6 +20,7 @@ from read_repro.hf.adapters import AdaptedModel
 from read_repro.hf.base_model import BaseIdentity, check_wrappable
 from read_repro.hf.config import ReadConfig
 from read_repro.hf.files import hub_upload, read_saved, write_saved
+from read_repro.hf.identity import commit_of
 from read_repro.hf.reading import ReadEncoder, Reading
 
 
@@ -44,6 +45,7 @@ class ReadModel(AdaptedModel):
         base_class: Any = type(base)
         self.__class__ = _with_signature_of(base_class)
         self._under_way = False
+        self.base_commit = commit_of(base)  # asked now, when the hub's cache still is what the base was loaded from
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The base's own forward, with the correction where its head reads."""
@@ -99,7 +101,7 @@ class ReadModel(AdaptedModel):
         Args:
             push_to_hub: upload them, too, as ``repo_id`` or by the folder's name, with ``push_to_hub``'s ``kwargs``.
         """
-        write_saved(Path(save_directory), BaseIdentity.of(self.base), self.active)
+        write_saved(Path(save_directory), BaseIdentity.of(self.base, self.base_commit), self.active)
         if push_to_hub:
             self.push_to_hub(repo_id or Path(save_directory).name, **kwargs)
 
@@ -109,7 +111,7 @@ class ReadModel(AdaptedModel):
         Args:
             kwargs: ``commit_message``, ``private``, ``token``, ``revision``.
         """
-        identity = BaseIdentity.of(self.base)
+        identity = BaseIdentity.of(self.base, self.base_commit)
         return hub_upload(lambda folder: write_saved(folder, identity, self.active), repo_id, **kwargs)
 
     @classmethod
@@ -138,6 +140,7 @@ class ReadModel(AdaptedModel):
         saved.config.base.check(base, force=force)
         model = ReadModel(base, saved.config.read_config(), adapter_name)
         saved.fill(model.active)
+        model.base_commit = model.base_commit if force else saved.config.base.commit
         model.active.requires_grad_(is_trainable)
         return model.eval()
 
@@ -147,31 +150,6 @@ class ReadModel(AdaptedModel):
         saved.config.base.check(self.base, force=force)
         self.add_adapter(adapter_name, saved.config.read_config())
         saved.fill(self.named(adapter_name))
-
-    # ---- what the base could, but not with READ ---------------------------------------------------------------------
-
-    def gradient_checkpointing_enable(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: there is nothing to save."""
-        raise InputError(
-            "gradient checkpointing saves nothing here: the frozen layers keep no activations for a backward pass, and "
-            "running them again would only cost time; leave gradient_checkpointing out"
-        )
-
-    activation_checkpointing_enable = gradient_checkpointing_enable  # transformers' newer name for it
-
-    def enable_input_require_grads(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: it is there for gradient checkpointing."""
-        raise InputError(
-            "a gradient to the inputs would build a graph through the frozen model, which READ does without: leave "
-            "enable_input_require_grads out"
-        )
-
-    def _replicate_for_data_parallel(self) -> NoReturn:
-        """Refused: what torch's DataParallel asks of a model, whose copies share their hooks."""
-        raise InputError(
-            "several GPUs in one process (torch's DataParallel) would mix the states that READ collects: start a "
-            "process for each GPU, with torchrun or accelerate launch"
-        )
 
     def __getattr__(self, name: str) -> Any:
         try:
