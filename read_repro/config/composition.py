@@ -41,9 +41,13 @@ def resolved(config: "DictConfig") -> dict[str, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        values: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[assignment]
     except OmegaConfBaseException as error:
         raise InputError(explain_composition(error, ())) from error
+    backbone = values.get("backbone")
+    if isinstance(backbone, dict) and backbone.get("name") is None and isinstance(backbone.get("id"), str):
+        backbone["name"] = backbone["id"].rstrip("/").rpartition("/")[2]
+    return values
 
 
 def explain_composition(error: Exception, arguments: Sequence[str]) -> str:

@@ -9,10 +9,12 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from read_repro.data.tasks import Row, Task
+from read_repro.errors import InputError
 
 CHUNK_BATCHES = 50  # so many batches' examples are sorted by length together: enough to pad little, and to stay random
 TOKENIZE_ROWS = 1000  # so many rows are tokenised at a time, so that a task's tokenizer records are never all held
 IGNORED = -100  # a target id that the loss leaves out
+ASK = " answer:"  # what a decoder's prompt ends with; its answer goes on from there, a blank between
 
 Example = dict[str, np.ndarray | int | float]
 
@@ -38,20 +40,23 @@ def encode(
     text_to_text: bool,
     targets: str,
     max_source_tokens: int,
+    prompted: bool = False,
 ) -> EncodedSplit:
     """Tokenise rows: T5's source and target texts, or the columns as a sentence or a pair (the longer is cut first).
 
+    ``prompted`` rows are a decoder's: the source text whatever answers, and behind it ``ASK``, which is never cut.
     Rows without a label (to be predicted) give examples without one.
     """
     examples: list[Example] = []
     truncated = 0
-    ids = answer_ids(task, tokenizer, targets) if text_to_text else {}
+    ids = answer_ids(task, tokenizer, targets, prompted=prompted) if text_to_text else {}
+    ask = continuation(tokenizer, "text", ASK) if prompted else ()
     target_ids = {answer: np.array(row, dtype=np.int32) for answer, row in ids.items()}
     for start in range(0, len(rows), TOKENIZE_ROWS):
         chunk = rows[start : start + TOKENIZE_ROWS]
         columns = [[row[column] for row in chunk] for column in task.columns]
-        texts = [[task.source(row, targets) for row in chunk]] if text_to_text else columns
-        tokens = tokenizer(*texts, truncation=True, max_length=max_source_tokens)
+        texts = [[task.source(row, targets) for row in chunk]] if text_to_text or prompted else columns
+        tokens = tokenizer(*texts, truncation=True, max_length=max(1, max_source_tokens - len(ask)))
         truncated += sum(bool(encoding.overflowing) for encoding in tokens.encodings)
         for i, row in enumerate(chunk):
             example: Example = {
@@ -59,6 +64,8 @@ def encode(
                 for key in ("input_ids", "token_type_ids")
                 if key in tokens
             }
+            if prompted:
+                example = {"input_ids": prompt_ids(tokens["input_ids"][i], ask, tokenizer)}
             if "label" in row:
                 example["label"] = row["label"]  # type: ignore[assignment]
                 if text_to_text:
@@ -67,11 +74,39 @@ def encode(
     return EncodedSplit(examples, truncated)
 
 
-def answer_ids(task: Task, tokenizer: PreTrainedTokenizerBase, targets: str) -> dict[str, tuple[int, ...]]:
+def prompt_ids(source: list[int], ask: tuple[int, ...], tokenizer: PreTrainedTokenizerBase) -> np.ndarray:
+    """A decoder's prompt: the source's tokens, without an end that the tokenizer may have put there, and ``ASK``."""
+    own = source[:-1] if source and source[-1] == tokenizer.eos_token_id else source
+    return np.array([*own, *ask], dtype=np.int32)
+
+
+def continuation(tokenizer: PreTrainedTokenizerBase, before: str, text: str) -> tuple[int, ...]:
+    """The ids of a text as they follow what stands before it, where a word begins differently than at the start.
+
+    Raises:
+        InputError: the tokenizer does not cut between the two.
+    """
+    first, whole = (tokenizer(words, add_special_tokens=False)["input_ids"] for words in (before, before + text))
+    if whole[: len(first)] != first:
+        raise InputError(
+            f"this tokenizer joins {before!r} and {text!r}: use backbone.answers=head, or another backbone"
+        )
+    return tuple(whole[len(first) :])
+
+
+def answer_ids(
+    task: Task, tokenizer: PreTrainedTokenizerBase, targets: str, *, prompted: bool = False
+) -> dict[str, tuple[int, ...]]:
     """Ids of each answer, ending with the end-of-sequence id whatever the tokenizer adds by itself.
 
-    Training targets and the strings that decoding may return both come from here.
+    Training targets and the strings that decoding may return both come from here. What goes on from a decoder's prompt
+    needs no end, unless one answer is another's beginning: a label of one word is then one token.
     """
+    if prompted:
+        ids = {answer: continuation(tokenizer, ASK.strip(), f" {answer}") for answer in task.answers(targets)}
+        begins = {row[:length] for row in ids.values() for length in range(1, len(row))}
+        end = (tokenizer.eos_token_id,) if begins & set(ids.values()) else ()
+        return {answer: row + end for answer, row in ids.items()}
     ids = {answer: tuple(tokenizer(answer)["input_ids"]) for answer in task.answers(targets)}
     end = (tokenizer.eos_token_id,)
     return {answer: row if row[-1:] == end else row + end for answer, row in ids.items()}

@@ -48,7 +48,7 @@ class GlueData(pl.LightningDataModule):
         task: what is read and how it is written.
         tokenizer: a fast tokenizer with a padding id.
         splits: the task's rows, see ``load_splits``.
-        text_to_text: T5's texts and targets, rather than sentence pairs with a label.
+        text_to_text, prompted: texts and targets, rather than pairs with a label; a decoder's texts. See ``encode``.
         seed: the run's; with the epoch it fixes the order of the training batches.
         targets, batch_size, eval_batch_size, max_source_tokens: see ``conf/data``.
     """
@@ -65,6 +65,7 @@ class GlueData(pl.LightningDataModule):
         max_source_tokens: int,
         text_to_text: bool,
         seed: int,
+        prompted: bool = False,
     ) -> None:
         super().__init__()
         self.task, self.batch_size, self.eval_batch_size, self.seed = task, batch_size, eval_batch_size, seed
@@ -78,6 +79,7 @@ class GlueData(pl.LightningDataModule):
             text_to_text=text_to_text,
             targets=targets,
             max_source_tokens=max_source_tokens,
+            prompted=prompted,
         )
         self._pad_id = int(tokenizer.pad_token_id or 0)
         self.stored: Callable[[Sequence[Example]], dict[str, torch.Tensor]] | None = None

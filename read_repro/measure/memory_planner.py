@@ -20,7 +20,6 @@ import yaml
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.measure.allocation_tracker import CATEGORIES, CudaLike, Ledger
 from read_repro.measure.parameters import count
@@ -37,6 +36,7 @@ from read_repro.units import BYTES_PER_GIB
 PEAK_KEYS = {"train": "memory/train_peak_gib", "infer": "memory/inference_gib"}
 SIZE_KEYS = ("batch_size", "source_tokens", "target_tokens")
 ATTENTIONS = ("eager", "sdpa")
+BACKBONE_DTYPES = ("fp32", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,7 @@ class Plan:
     phase: str = "train"
     attention: str = "eager"
     states: str = "live"  # or a dtype of the store of frozen states, from which they are read
+    dtype: str = "fp32"  # of the backbone's frozen weights, or bf16
     changes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,6 +63,8 @@ class Plan:
             raise InputError(f"attention={self.attention}: choose eager or sdpa")
         if self.states not in ("live", *DTYPES):
             raise InputError(f"states={self.states}: choose live or, from the store, {', '.join(DTYPES)}")
+        if self.dtype not in BACKBONE_DTYPES:
+            raise InputError(f"dtype={self.dtype}: the frozen weights are held in {' or '.join(BACKBONE_DTYPES)}")
         for key in SIZE_KEYS:
             if not isinstance(value := getattr(self, key), int) or value < 1:
                 raise InputError(f"{key}={value}: a whole number of at least 1 is needed")
@@ -69,7 +72,7 @@ class Plan:
     @property
     def setting(self) -> dict[str, Any]:
         """What differs from the config files and from the paper's batch."""
-        own = {key: getattr(self, key) for key in (*SIZE_KEYS, "attention", "states")}
+        own = {key: getattr(self, key) for key in (*SIZE_KEYS, "attention", "states", "dtype")}
         return {**self.changes, **{key: value for key, value in own.items() if value != DEFAULTS[key]}}
 
     @property
@@ -84,12 +87,15 @@ DEFAULTS = {f.name: f.default for f in fields(Plan)}
 
 def build_planned(plan: Plan) -> Method:
     """The planned method on the meta device."""
-    backbone = shape_of(plan.backbone)
+    backbone = shape_of(plan.backbone, dtype=plan.dtype)  # type: ignore[arg-type]  # one of the two, as checked
     if plan.attention == "eager":
         for stack in backbone.depth:
             backbone.open_attention(stack)
     with torch.device("meta"):
-        return load_method(plan.method, backbone, **plan.changes)
+        method = load_method(plan.method, backbone, **plan.changes)
+    if plan.dtype != "fp32" and not method.side_network:
+        raise InputError(f"dtype={plan.dtype}: method={plan.method} trains through the backbone, which needs fp32")
+    return method
 
 
 def materialise(model: nn.Module) -> None:
@@ -121,9 +127,9 @@ def stored_batch(method: Method, plan: Plan) -> dict[str, Tensor]:
         raise InputError(f"states={plan.states}: method={plan.method} trains through the backbone and reads no states")
     read = {"self": plan.source_tokens, "cross": plan.source_tokens}
     tensors = {}
-    for stack, spec in specs_of(method.backbone, plan.states).items():
-        prefixes = len(method.backbone.tree.prefixes) if isinstance(method.backbone, T5Backbone) else 0
-        tokens = prefixes if stack == "decoder" else plan.source_tokens
+    for stack, spec in specs_of(method.backbone, plan.states, method.keep).items():
+        prefixes = 0 if method.backbone.tree is None else len(method.backbone.tree.prefixes)
+        tokens = {"answers": prefixes, "first": 1, "tokens": plan.source_tokens}[spec.positions]
         for part in parts_of(method.keep[stack]):
             for name, (shape, kind) in spec.layout(part, tokens, read.get(part, 0)).items():
                 dtype = torch.bfloat16 if kind is np.uint16 else getattr(torch, np.dtype(kind).name)
@@ -177,7 +183,7 @@ def planned(plan: Plan) -> PlannedRecord:
         phase=plan.phase,  # type: ignore[arg-type]  # one of the two, as the plan has checked
         **{key: getattr(plan, key) for key in (*SIZE_KEYS, "attention", "states")},
         metrics={**{key: size_bytes / BYTES_PER_GIB for key, size_bytes in peak_bytes.items()}, **sizes},
-        labels=("planned", "fp32", f"{plan.attention} attention", "AdamW foreach", *stored),
+        labels=("planned", plan.dtype, f"{plan.attention} attention", "AdamW foreach", *stored),
     )
 
 

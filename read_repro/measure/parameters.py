@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from read_repro.backbones.backbone import Backbone
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.config.files import names
 from read_repro.methods.base import Method
 from read_repro.methods.from_conf import load_method, shape_of
@@ -37,9 +36,10 @@ NOTES = {
 
 def paper_size(backbone: Backbone) -> int | None:
     """The paper's count of a T5's parameters, its output layer counted apart from the embedding."""
-    if not isinstance(backbone, T5Backbone):
+    if not {"encoder", "decoder"} <= backbone.depth.keys():
         return None
-    return backbone.size + backbone.model.get_parameter("shared.weight").numel()
+    embeddings, output = backbone.model.get_input_embeddings().weight, backbone.model.get_output_embeddings().weight
+    return backbone.size + (embeddings.numel() if output is embeddings else 0)
 
 
 def count(method: Method) -> dict[str, float | None]:

@@ -23,7 +23,7 @@ from read_repro.methods.module_patterns import matching
 
 VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
 
-PLACEMENTS = {  # T5's names, then BERT's
+PLACEMENTS = {  # T5's names, then BERT's, by which the others are found too
     "layer": (r"(encoder|decoder)\.block\.\d+", r"encoder\.layer\.\d+"),
     "sublayer": (r".*\.SelfAttention", r".*\.DenseReluDense", r"encoder\.layer\.\d+\.(attention\.)?output\.dense"),
 }

@@ -45,8 +45,8 @@ class Optimisation:
 class Encoded:
     """What the source side hands to the decoder, or, without one, to the task head.
 
-    ``state`` (B, S, D) is what the backbone's decoder or the head reads, ``side`` whatever a side network adds to it
-    for its own decoder part, ``batch`` the batch with the masks that fit ``state``.
+    ``state`` (B, S, D) is what the backbone's decoder or the head reads (a decoder alone: its prompt), ``side`` what a
+    side network adds to it for its own decoder part, ``batch`` the batch with the masks that fit ``state``.
     """
 
     state: Tensor
@@ -82,7 +82,7 @@ class Method(pl.LightningModule):
         return Encoded(self.backbone.encode(batch), batch)
 
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
-        """Last decoder state (B, T, D) for decoder tokens (B, T), on T5; by default the backbone's own decoder."""
+        """Last decoder state (B, T, D) for decoder tokens (B, T); by default the backbone's own decoder."""
         return self.backbone.decode(encoded.state, encoded.batch, decoder_ids)
 
     def merge(self) -> None:
@@ -95,7 +95,7 @@ class Method(pl.LightningModule):
     # ---- forward, prediction ----------------------------------------------------------------------------------
 
     def forward(self, batch: Batch) -> Tensor:
-        """Logits (B, T, V) on T5, under teacher forcing; (B, outputs) on BERT."""
+        """Logits (B, T, V) where words answer, under teacher forcing; (B, outputs) where a task head does."""
         return self.backbone.training_logits(*self._encoded(batch))
 
     @torch.no_grad()
@@ -105,13 +105,19 @@ class Method(pl.LightningModule):
 
     @torch.no_grad()
     def predict_with_probabilities(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What ``predict`` returns, (B,), and the probability of each class (on T5: of each label string), (B, K)."""
+        """What ``predict`` returns, (B,), and the probability of each class or label string, (B, K)."""
         return self.backbone.predict_with_probabilities(*self._encoded(batch))
 
     def _encoded(self, batch: Batch) -> tuple[Tensor, Batch, Decode]:
         """The encoder's state, its batch, and the decoder over both, as a backbone's answers take them."""
-        encoded = self.encode(batch)
-        return encoded.state, encoded.batch, lambda decoder_ids: self.decode(encoded, decoder_ids)
+        encoded, last = self.encode(batch), dict[str, Tensor]()
+
+        def decode(decoder_ids: Tensor) -> Tensor:  # validation asks twice for the same where a label has one token
+            if "ids" not in last or not torch.equal(last["ids"], decoder_ids):
+                last.update(ids=decoder_ids, state=self.decode(encoded, decoder_ids))
+            return last["state"]
+
+        return encoded.state, encoded.batch, decode
 
     # ---- the training loop ------------------------------------------------------------------------------------
 

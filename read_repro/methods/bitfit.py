@@ -1,9 +1,10 @@
 """BitFit: Simple Parameter-efficient Fine-tuning (Ben-Zaken, Ravfogel and Goldberg, 2021, arXiv 2106.10199); a baseline
 of READ's section 3.1.
 
-Only biases train: b in W x + b and in each layer norm. BERT has them. T5 has none, so biases that start at zero are
-added, and which ones decides the count: READ's 0.06% of T5-base is 147,456, which q, k and v of self-attention and both
-maps of the feed-forward make, in both stacks. LST's authors add them everywhere inside the blocks and to the lm_head.
+Only biases train: b in W x + b and in each layer norm. BERT has them; a backbone without any is refused, except T5:
+there biases that start at zero are added, and which ones decides the count: READ's 0.06% of T5-base is 147,456, which
+q, k and v of self-attention and both maps of the feed-forward make, in both stacks. LST's authors add them everywhere
+inside the blocks and to the lm_head.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,8 @@ class BitFit(Method):
     """Train biases alone.
 
     Args:
-        biases: regular expressions of the names of the linear maps and layer norms whose biases train; one that has
-            none gets one.
+        biases: regular expressions of the names of the linear maps and layer norms whose biases train; on T5, one that
+            has none gets one.
 
     Raises:
         InputError: nothing in the backbone has such a name.

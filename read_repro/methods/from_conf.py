@@ -4,7 +4,7 @@ For what needs neither data nor a run: counting parameters, planning memory, and
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -31,9 +31,9 @@ def load_checkpoint(name: str, *, random: bool = False) -> Checkpoint:
     return replace(checkpoint, random=True) if random else checkpoint
 
 
-def shape_of(name: str) -> Backbone:
+def shape_of(name: str, *, dtype: Literal["fp32", "bf16"] = "fp32") -> Backbone:
     """A backbone of ``conf/backbone`` on the meta device: shapes alone, in moments and without weights."""
-    checkpoint = load_checkpoint(name, random=True)
+    checkpoint = replace(load_checkpoint(name, random=True), dtype=dtype)
     if not checkpoint.shape:
         raise InputError(f"backbone={name} has no shape of its own: choose one of those with a size in their name")
     with torch.device("meta"):

@@ -8,6 +8,7 @@ inference B A is folded into W, so that its latency is the backbone's. What LST'
 attention, rank 32) also trains every bias of their BitFit and T5's two tables of relative positions.
 """
 
+import re
 from collections.abc import Sequence
 
 from peft import LoraConfig, inject_adapter_in_model
@@ -17,7 +18,7 @@ from torch import nn
 from read_repro.backbones.backbone import Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Method, Optimisation, Score
-from read_repro.methods.module_patterns import matching, one_pattern, train_biases
+from read_repro.methods.module_patterns import MAPS, matching, one_pattern, train_biases
 
 VERSION = 1  # raised when the numbers of this method change, so that no older record counts as done
 
@@ -57,12 +58,19 @@ class LoRA(Method):
             raise InputError(f"method.dropout={dropout}: a share from 0 to below 1 is needed")
         super().__init__(backbone, optimisation, score)
         model = backbone.model
-        if odd := [name for name, module in matching(model, targets).items() if not isinstance(module, nn.Linear)]:
+        adapted = matching(model, targets)
+        if odd := [name for name, module in adapted.items() if not isinstance(module, MAPS)]:
             raise InputError(f"method.targets matches {odd[0]}, which is no linear map: name linear maps only")
         also = train_biases(model, biases) if biases else []
         if relative_positions:
             also += [weight for name, weight in model.named_parameters() if name.endswith(RELATIVE_POSITIONS)]
-        settings = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=one_pattern(targets))
+        settings = LoraConfig(
+            r=rank,
+            lora_alpha=alpha,
+            lora_dropout=dropout,
+            target_modules=one_pattern(map(re.escape, adapted)),
+            fan_in_fan_out=not all(isinstance(module, nn.Linear) for module in adapted.values()),
+        )
         inject_adapter_in_model(settings, model)  # freezes whatever is not its own
         for weight in also:
             weight.requires_grad_(True)

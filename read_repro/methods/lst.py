@@ -42,11 +42,10 @@ from torch import Tensor, nn
 
 from read_repro.backbones.backbone import Backbone, Batch
 from read_repro.backbones.frozen_pass import Keep, States, walk
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded, Method, Optimisation, Score
 from read_repro.methods.lst_pruning import ORDERS, Importance, fisher, highest, magnitude, matrices, weight_of
-from read_repro.methods.lst_side import BertSide, SideStack, T5Side
+from read_repro.methods.lst_side import SideStack, side_of
 
 VERSION = 2  # raised when the numbers of this method change, so that no older record counts as done
 
@@ -84,7 +83,7 @@ class LST(Method):
         samples: int,
         order: str,
     ) -> None:
-        kind = T5Side if isinstance(backbone, T5Backbone) else BertSide
+        kind = side_of(backbone.model.config.model_type)
         _check(backbone, kind, reduction=reduction, temperature=temperature, init=init, samples=samples, order=order)
         super().__init__(backbone, optimisation, score)
         self.init, self.samples, self.order = init, samples, order
@@ -185,26 +184,17 @@ def kept_layers(depth: int, drop_every: int | None) -> list[int]:
 
 
 def _check(
-    backbone: Backbone,
-    kind: type[SideStack],
-    *,
-    reduction: int,
-    temperature: float,
-    init: str,
-    samples: int,
-    order: str,
+    backbone: Backbone, kind: type[SideStack], reduction: int, temperature: float, init: str, samples: int, order: str
 ) -> None:
-    config = backbone.model.config
-    smallest = min(getattr(config, size) for size in kind.sizes)
+    smallest = min(getattr(backbone.model.config, size) for size in kind.sizes)
     if not isinstance(reduction, int) or not 1 <= reduction <= smallest:
         raise InputError(
             f"method.reduction={reduction}: give a whole number from 1 to {smallest}, this backbone's least size"
         )
     if not temperature > 0:
         raise InputError(f"method.temperature={temperature}: give a number above 0 (LST's authors: 0.1)")
-    if init not in INITS:
-        raise InputError(f"method.init={init} does not exist: choose one of {', '.join(INITS)}")
-    if order not in ORDERS:
-        raise InputError(f"method.order={order} does not exist: choose one of {', '.join(ORDERS)}")
+    for key, value, choices in (("init", init, INITS), ("order", order, ORDERS)):
+        if value not in choices:
+            raise InputError(f"method.{key}={value} does not exist: choose one of {', '.join(choices)}")
     if samples < 1:
         raise InputError(f"method.samples={samples}: give a whole number of at least 1 (LST's authors: 1024)")

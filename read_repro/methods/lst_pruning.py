@@ -48,12 +48,12 @@ def fisher(weights: Iterable[Tensor], loss: Callable[[Any], Tensor], examples: I
 
     The weights are thawed meanwhile, and neither a gradient nor a thawed weight stays behind.
     """
-    total = {weight: torch.zeros_like(weight, requires_grad=False) for weight in weights}
+    total = {weight: torch.zeros_like(weight, dtype=torch.float32, requires_grad=False) for weight in weights}
     with thawed(list(total)):
         for example in examples:
             gradients = torch.autograd.grad(loss(example), list(total))
             for importance, gradient in zip(total.values(), gradients, strict=True):
-                importance.addcmul_(gradient, gradient)
+                importance.addcmul_(gradient.float(), gradient.float())
     return total
 
 

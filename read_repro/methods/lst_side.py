@@ -21,6 +21,7 @@ from transformers.models.t5.modeling_t5 import T5Block, T5LayerFF, T5LayerNorm, 
 
 from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.frozen_pass import Layer
+from read_repro.errors import InputError
 from read_repro.methods.lst_pruning import Importance, Kept, Step, choose, transplant, weight_of
 
 
@@ -209,3 +210,20 @@ class BertSide(SideStack):
 
     def finish(self, climb: Climb) -> Tensor:
         return self.dropout(climb.side)  # each block ends in a norm, so no other follows
+
+
+SIDES: dict[str, type[SideStack]] = {"t5": T5Side, "bert": BertSide}  # what has been pruned and tried
+
+
+def side_of(model_type: str) -> type[SideStack]:
+    """The side stack of an architecture.
+
+    Raises:
+        InputError: there is none, because its blocks would have to be cut down and joined in a way of their own.
+    """
+    if model_type not in SIDES:
+        raise InputError(
+            f"method=lst: its side network is a pruned copy of the backbone's own blocks, which is written for "
+            f"{' and '.join(SIDES)} alone, not for {model_type}: choose method=read, or another method"
+        )
+    return SIDES[model_type]

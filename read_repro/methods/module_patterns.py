@@ -1,19 +1,24 @@
-"""Where a method enters a backbone: its modules by name, and the biases that T5 does not have."""
+"""Where a method enters a backbone: its modules by name, and its biases.
+
+Patterns name modules as transformers does in T5 and in BERT; what other architectures call differently is found by the
+name that BERT has for the same part (``read_repro.backbones.architectures``).
+"""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
-from transformers.models.t5.modeling_t5 import T5LayerNorm
+from transformers import Conv1D
 
+from read_repro.backbones.architectures import architecture_of
 from read_repro.errors import InputError
 
-BIASED = (nn.Linear, nn.LayerNorm, T5LayerNorm)
+MAPS = (nn.Linear, Conv1D)  # GPT-2 writes its linear maps as the second
 
 
-def matching(model: nn.Module, patterns: Iterable[str]) -> dict[str, nn.Module]:
-    """The modules whose whole name one of the regular expressions matches, in order.
+def matching(model: Any, patterns: Iterable[str]) -> dict[str, nn.Module]:
+    """The modules whose whole name, or BERT's word for them, one of the regular expressions matches, in order.
 
     A list may name the places of several architectures: those of another one match nothing.
 
@@ -26,7 +31,12 @@ def matching(model: nn.Module, patterns: Iterable[str]) -> dict[str, nn.Module]:
         raise InputError(
             f"{list(patterns)} holds no regular expression ({error}): see conf/method/lora.yaml"
         ) from error
-    found = {name: module for name, module in model.named_modules() if expression.fullmatch(name)}
+    places, prefix = architecture_of(model.config.model_type), f"{model.base_model_prefix}."
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if expression.fullmatch(name) or expression.fullmatch(places.alias(name.removeprefix(prefix)))
+    }
     if not found:
         raise InputError(
             f"{list(patterns)} matches no module of {type(model).__name__}: give regular expressions of its modules' "
@@ -40,26 +50,39 @@ def one_pattern(patterns: Iterable[str]) -> str:
     return "|".join(f"(?:{pattern})" for pattern in patterns)
 
 
-def train_biases(model: nn.Module, patterns: Iterable[str]) -> list[nn.Parameter]:
-    """Thaw the biases of the linear maps and layer norms that match; where there is none, add one that starts at zero.
+def train_biases(model: Any, patterns: Iterable[str]) -> list[nn.Parameter]:
+    """Thaw the biases of the linear maps and layer norms that match.
 
-    T5's layer norms only scale; a bias is added to their output.
+    T5 has none, so they are added there, as papers do, and start at zero: its norms only scale, and get one behind.
+
+    Raises:
+        InputError: an architecture that has no biases at these places, and of which no paper adds any.
     """
+    added = architecture_of(model.config.model_type).biases_added
     biases = []
     for module in matching(model, patterns).values():
-        if isinstance(module, BIASED):
-            if getattr(module, "bias", None) is None:
+        if isinstance(module, MAPS) or _is_norm(module):
+            if added and getattr(module, "bias", None) is None:
                 _add_bias(module)
-            assert isinstance(module.bias, nn.Parameter)
-            module.bias.requires_grad_(True)
-            biases.append(module.bias)
+            if isinstance(bias := getattr(module, "bias", None), nn.Parameter):
+                bias.requires_grad_(True)
+                biases.append(bias)
+    if not biases:
+        raise InputError(
+            f"method=bitfit and the like train biases, and {model.config.model_type} has none at {list(patterns)}: "
+            "choose another method"
+        )
     return biases
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(weight := getattr(module, "weight", None), nn.Parameter) and weight.dim() == 1
 
 
 def _add_bias(module: nn.Module) -> None:
     assert isinstance(module.weight, nn.Parameter)
     module.register_parameter("bias", nn.Parameter(module.weight.new_zeros(len(module.weight))))
-    if isinstance(module, T5LayerNorm):
+    if _is_norm(module):
         module.register_forward_hook(_shift)
 
 

@@ -7,6 +7,8 @@ The vectors stand before the word embeddings and take nothing of the tokens' own
 tokens, the decoder's cross-attention too. On BERT-like backbones they take the first positions, the tokens follow
 behind them, and the task head still averages over the tokens alone.
 
+Before a decoder's prompt they stand likewise, and the answer's tokens follow the prompt as ever.
+
 Each vector starts as the embedding of a token of the vocabulary: the middle ones of k equal parts of it, a rule without
 chance that misses the special tokens at its ends. (LST's authors mean to take the first k rows, pad and unknown among
 them; as their code runs, noise comes out.)
@@ -62,7 +64,7 @@ class Prompt(Method):
         return longer
 
     def _check_positions(self, input_ids: Tensor) -> None:
-        positions = getattr(self.backbone.model.config, "max_position_embeddings", None)  # T5's are relative
+        positions = self.backbone.positions
         length = len(self.prompt) + input_ids.shape[1]
         if positions is not None and length > positions:
             raise InputError(

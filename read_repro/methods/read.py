@@ -5,7 +5,7 @@ token. From the backbone's states phi_i (B, T, D) it computes corrections h_i (B
 
     x_i = joiner(phi_i, h_{i-1}),   h_i = cell(x_i, h_{i-1}),   h_0 = 0,   output = phi_N + up(h_N),
 
-and no gradient ever flows through the backbone. On T5 the encoder and the decoder have a READ each; the encoder's
+and no gradient ever flows through the backbone. An encoder and its decoder have a READ each; the encoder's
 correction dphi_E = up_E(h_N) reaches the decoder's through the cached cross-attention scores c_i,
 
     identity joiner:   x_i = phi_i + c_i dphi_E
@@ -88,6 +88,8 @@ class READ(Method):
                 backbone.open_attention(stack)
 
     def encode(self, batch: Batch) -> Encoded:
+        if "encoder" not in self.side:
+            return super().encode(batch)
         output, correction = self.corrected("encoder", partial(self.backbone.frozen_encoder, batch))
         if "decoder" in self.side:  # the backbone's decoder reads the uncorrected output
             return Encoded(output, batch, correction)
@@ -96,7 +98,7 @@ class READ(Method):
     def decode(self, encoded: Encoded, decoder_ids: Tensor) -> Tensor:
         frozen = partial(self.backbone.frozen_decoder, encoded.state, encoded.batch, decoder_ids)
         output, correction = self.corrected("decoder", frozen, encoded.side)
-        return output + correction
+        return self.backbone.answered(output + correction, encoded.batch, decoder_ids, self.keep["decoder"])
 
     def corrected(
         self, stack: str, frozen: Callable[..., States], encoder_correction: Tensor | None = None

@@ -201,7 +201,7 @@ def side_networks(
     sides, keep = nn.ModuleDict(), {}
     for stack, layers in depth.items():
         reads_encoder = stack == last and len(depth) > 1
-        keep[stack] = Keep(normalised=True, self_scores=attention, cross_scores=reads_encoder)
+        keep[stack] = Keep(normalised=True, self_scores=attention, cross_scores=reads_encoder, token_wise=not attention)
         sides[stack] = SideRNN(
             width=width,
             hidden=hidden,

@@ -24,6 +24,7 @@ NOT_SCIENTIFIC = frozenset({
     # What the data and the weights are is told by their hashes, wherever they lie and whatever they are called.
     "data.path", "data.source", "task.name", "task.files",
     "backbone.name", "backbone.path", "backbone.hub", "backbone.package", "backbone.sha256",
+    "backbone.id", "backbone.gguf",
     # The sizes of the official splits say only whether data are cut.
     "task.official",
     # Examples evaluated at once: no score depends on it.
@@ -44,6 +45,9 @@ NOT_SCIENTIFIC = frozenset({
 THEN: Mapping[str, Any] = {
     "cache.place": "none",
     "cache.dtype": "fp32",
+    "backbone.pooling": "mean",
+    "backbone.answers": None,
+    "backbone.dtype": "fp32",
     "method.order": "ascending",
     "method.aggregate": "last",
     "method.norm": "plain",

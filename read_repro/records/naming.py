@@ -30,7 +30,9 @@ def short(key: str) -> str:
     """
     section, _, leaf = key.rpartition(".")
     own = section == "method" and leaf not in SHORT
-    return leaf if own or SHORT.get(leaf) == key else key.removeprefix("backbone.")
+    if own or SHORT.get(leaf) == key:
+        return leaf
+    return key.removeprefix("backbone.") if key.startswith("backbone.shape.") else key
 
 
 def full(name: str) -> str:

@@ -12,7 +12,6 @@ from tqdm import tqdm
 
 from read_repro.backbones.backbone import Backbone, Batch
 from read_repro.backbones.frozen_pass import Keep, States, rms
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.store.parts import narrow, to_numpy
 from read_repro.store.segments import free_bytes
 from read_repro.store.states import StateStore, StoredExample
@@ -65,6 +64,7 @@ def fill(
         normalised=False,
         self_scores=any("self" in parts for parts in store.parts.values()),
         cross_scores=any("cross" in parts for parts in store.parts.values()),
+        token_wise=all(keep.token_wise for keep in store.keeps.values()),
     )
     pending = kept = 0
     started_s = time.perf_counter()
@@ -73,7 +73,7 @@ def fill(
         for batch_examples in (order[i : i + batch_size] for i in range(0, len(order), batch_size)):
             for example, stack, part, arrays in states_of(store, backbone, collate, batch_examples, keeps):
                 store.put(example, stack, part, arrays)
-            if not bar.n:
+            if batch_examples[0] is order[0]:  # a bar that is not shown does not count
                 log.info("frozen states: about %.0f s", expected_s(order, batch_size, time.perf_counter() - started_s))
             pending += sum(map(store.size_bytes, batch_examples))
             if pending >= FLUSH_BYTES:
@@ -110,16 +110,19 @@ def states_of(
     device = next(backbone.parameters()).device
     batch = {key: value.to(device) for key, value in collate([dict(example) for example in examples]).items()}
     batch = {key: value for key, value in batch.items() if "/" not in key and key != "held"}  # nothing stored
-    encoded = backbone.frozen_encoder(batch, keep)
-    yield from _entries(store, backbone, "encoder", encoded, examples)
-    if isinstance(backbone, T5Backbone) and "decoder" in store.specs:
-        assert store.answers is not None
-        decoded = prefix_states(store, backbone, encoded.output, batch, keep)
+    if "encoder" in store.specs:
+        states = backbone.frozen_encoder(batch, keep)
+        source = states.output
+        yield from _entries(store, backbone, "encoder", states, examples)
+    else:
+        source = backbone.encode(batch)
+    if "decoder" in store.specs:
+        decoded = prefix_states(store, backbone, source, batch, keep)
         yield from _entries(store, backbone, "decoder", decoded, examples)
 
 
-def prefix_states(store: StateStore, backbone: T5Backbone, encoded: Tensor, batch: Batch, keep: Keep) -> States:
-    """The decoder's states behind every prefix of a label string, P in all: hidden (N + 1, B, P, D), and so on.
+def prefix_states(store: StateStore, backbone: Backbone, encoded: Tensor, batch: Batch, keep: Keep) -> States:
+    """A decoder's states behind every prefix of a label string, P in all: hidden (N + 1, B, P, D), and so on.
 
     The strings run one after another, each for the whole batch; a prefix that several share is taken from the first.
     """
@@ -128,7 +131,7 @@ def prefix_states(store: StateStore, backbone: T5Backbone, encoded: Tensor, batc
     rows = len(encoded)
     pieces: dict[int, tuple[States, int]] = {}
     for path in tree.paths:
-        start = torch.full((rows, 1), backbone.start_id, device=encoded.device)
+        start = backbone.start_ids(batch)
         ahead = torch.tensor(path, device=encoded.device, dtype=start.dtype).expand(rows, -1)
         states = backbone.frozen_decoder(encoded, batch, torch.cat([start, ahead], dim=1), keep)
         for position in range(len(path) + 1):

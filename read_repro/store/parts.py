@@ -41,6 +41,7 @@ class StackSpec:
         depth: N. width: D.
         pre_norm: whether the raw states need their root mean square beside them.
         dtype: a key of ``DTYPES``; ``output`` and root mean squares are in 32 bit whatever it is.
+        positions: whether all ``tokens`` are kept, the ``first`` alone, or those that ``answers`` follow.
     """
 
     stack: str
@@ -48,6 +49,7 @@ class StackSpec:
     width: int
     pre_norm: bool
     dtype: str
+    positions: str = "tokens"
 
     def layout(self, part: str, tokens: int, read: int) -> Layout:
         """The arrays of an entry, in the order of their bytes.

@@ -18,8 +18,8 @@ import numpy as np
 
 from read_repro.backbones.backbone import Backbone
 from read_repro.backbones.frozen_pass import Keep
-from read_repro.backbones.prefix_tree import PrefixTree
-from read_repro.backbones.t5 import T5Backbone
+from read_repro.backbones.label_decoding import PrefixTree
+from read_repro.errors import InputError
 from read_repro.store.parts import Layout, StackSpec, from_bytes, parts_of, to_bytes
 from read_repro.store.segments import DiskShelf, RamShelf, Shelf
 
@@ -55,7 +55,7 @@ class StateStore:
         answers: PrefixTree | None,
         folder: Path | None,
     ) -> None:
-        self.specs, self.answers, self.folder = specs, answers, folder
+        self.specs, self.keeps, self.answers, self.folder = specs, keeps, answers, folder
         prefixes = () if answers is None else answers.prefixes
         self._answers_digest = hashlib.sha256(json.dumps(prefixes).encode()).digest()
         self._forms: dict[tuple[str, str, int], tuple[Layout, int]] = {}
@@ -72,8 +72,13 @@ class StateStore:
         cls, backbone: Backbone, keeps: Mapping[str, Keep], *, dtype: str, weights: str, folder: Path | None
     ) -> Self:
         """For a backbone, as a method that ``keeps`` these states reads it."""
-        answers = backbone.tree if isinstance(backbone, T5Backbone) else None
-        return cls(specs_of(backbone, dtype), keeps, weights=weights, answers=answers, folder=folder)
+        if any(backbone.positions_kept(stack, keep) == "tokens" for stack, keep in keeps.items() if stack == "decoder"):
+            raise InputError(
+                "cache=ram or disk keeps of a decoder the states behind its prompt alone, and this method reads every "
+                "token's: choose method.joiner=identity or cache=none"
+            )
+        specs = specs_of(backbone, dtype, keeps)
+        return cls(specs, keeps, weights=weights, answers=backbone.tree, folder=folder)
 
     def key(self, example: StoredExample, stack: str) -> bytes:
         """An example's place on the shelves of a stack."""
@@ -88,7 +93,7 @@ class StateStore:
     def sizes(self, source: int, stack: str) -> Sizes:
         """How many tokens the entries of an example of ``source`` tokens hold."""
         if stack != "decoder":
-            return Sizes(source, {"self": source})
+            return Sizes(1 if self.specs[stack].positions == "first" else source, {"self": source})
         assert self.answers is not None
         return Sizes(len(self.answers.prefixes), {"self": self.answers.depth, "cross": source})
 
@@ -162,6 +167,8 @@ def shelf_name(spec: StackSpec, part: str, weights: str) -> str:
     """A folder's name that says for people what it holds, and by its digest all that its entries depend on."""
     dtype = "fp32" if part == "output" else spec.dtype  # output is in 32 bit whatever the others are
     content = {**asdict(spec), "dtype": dtype, "part": part, "weights": weights, "format": FORMAT}
+    if spec.positions != "first":  # which has come later: the shelves from before are found by the names they have
+        del content["positions"]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{spec.stack}-{part}-{dtype}-{spec.depth}x{spec.width}-{digest[:16]}"
 
@@ -172,9 +179,11 @@ def default_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "read-repro" / "states"
 
 
-def specs_of(backbone: Backbone, dtype: str) -> dict[str, StackSpec]:
-    """The sizes of a backbone's stacks."""
+def specs_of(backbone: Backbone, dtype: str, keeps: Mapping[str, Keep]) -> dict[str, StackSpec]:
+    """The sizes of a backbone's stacks, as a method that ``keeps`` these states reads them."""
     return {
-        stack: StackSpec(stack, depth, backbone.width, backbone.pre_norm, dtype)
+        stack: StackSpec(
+            stack, depth, backbone.width, backbone.pre_norm, dtype, backbone.positions_kept(stack, keeps[stack])
+        )
         for stack, depth in backbone.depth.items()
     }

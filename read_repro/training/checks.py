@@ -44,6 +44,7 @@ def check(config: RunConfig, folder: Path) -> Inputs:
         check_writable(Path(config.cache.path), "cache.path")
     task, checkpoint = task_of(config.task.plain()), checkpoint_of(config.backbone.plain())
     checkpoint.locate()
+    checkpoint.check_choices()
     return Inputs(task, checkpoint, folder, sources.read(task, source=config.data.source, path=config.data.path))
 
 

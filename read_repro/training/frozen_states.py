@@ -69,6 +69,8 @@ def prepare(
     root = None if cache.place == "ram" else default_folder() if cache.path is None else Path(cache.path)
     backbone = method.backbone
     weights = content_of(backbone.model) if weights == "random" else weights
+    if backbone.narrow:  # then the states of the same file are others
+        weights = f"{weights}-{backbone.model.dtype}"
     store = StateStore.of(backbone, method.keep, dtype=cache.dtype, weights=weights, folder=root)
     examples = [example for split in data.encoded.values() for example in split.examples]
     lacking = missing(store, examples)

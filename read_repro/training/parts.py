@@ -48,6 +48,7 @@ def build(config: RunConfig, inputs: Inputs) -> Parts:
         eval_batch_size=data.eval_batch_size,
         max_source_tokens=data.max_source_tokens,
         text_to_text=checkpoint.text_to_text,
+        prompted=checkpoint.prompted,
         seed=config.seed,
     )
     batches.setup()
@@ -64,6 +65,11 @@ def build(config: RunConfig, inputs: Inputs) -> Parts:
         raise InputError(
             f"cache={config.cache.place}: this method trains through the backbone and reads no frozen states; choose "
             "method=read, head or lst, or cache=none"
+        )
+    if checkpoint.dtype != "fp32" and not method.side_network:
+        raise InputError(
+            f"backbone.dtype={checkpoint.dtype}: this method trains weights inside the backbone or through it, which "
+            "so few bits would spoil; choose method=read, head or lst, or backbone.dtype=fp32"
         )
     return Parts(task, checkpoint, tokenizer, batches, method)
 
@@ -92,7 +98,7 @@ def build_method(
 ) -> Method:
     """The method that ``make`` builds on a backbone for the task, every weight that is drawn fixed by ``seed``."""
     pl.seed_everything(seed, verbose=False)
-    ids = answer_ids(task, tokenizer, targets) if checkpoint.text_to_text else {}
+    ids = answer_ids(task, tokenizer, targets, prompted=checkpoint.prompted) if checkpoint.text_to_text else {}
     backbone = build_backbone(
         checkpoint,
         answers=Answers(tuple(ids.values()), tuple(map(task.value, ids))) if checkpoint.text_to_text else None,

@@ -54,6 +54,7 @@ class Predictor:
     method: Method
     targets: str
     max_source_tokens: int
+    prompted: bool = False
 
     def __call__(self, *sentences: str) -> Prediction:
         task = self.task
@@ -65,6 +66,7 @@ class Predictor:
             [row],
             self.tokenizer,
             text_to_text=self.text_to_text,
+            prompted=self.prompted,
             targets=self.targets,
             max_source_tokens=self.max_source_tokens,
         )
@@ -117,7 +119,15 @@ def _load(folder: Path) -> Predictor:
     if load_trainable(method, folder / WEIGHTS) != record.trained_weights:
         raise InputError(f"{folder / WEIGHTS} is not what {RESULT} beside it was measured with: it is another run's")
     method.eval().merge()
-    return Predictor(task, checkpoint.text_to_text, tokenizer, method, data.targets, data.max_source_tokens)
+    kinds = {"text_to_text": checkpoint.text_to_text, "prompted": checkpoint.prompted}
+    return Predictor(
+        task,
+        tokenizer=tokenizer,
+        method=method,
+        targets=data.targets,
+        max_source_tokens=data.max_source_tokens,
+        **kinds,
+    )
 
 
 def _train_rows(task: Task, data: DataSection) -> list[Row]:

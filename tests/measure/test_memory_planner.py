@@ -14,8 +14,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from read_repro.backbones.build import build_backbone
 from read_repro.backbones.checkpoint import Checkpoint
+from read_repro.backbones.encoder_decoder import EncoderDecoderBackbone
 from read_repro.backbones.label_decoding import Answers
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.measure import memory_planner as planner
 from read_repro.measure.allocation_tracker import Ledger
@@ -34,7 +34,7 @@ def tiny(name: str, *, eager: bool = True, **changes: Any) -> Method:
     checkpoint = Checkpoint(name="tiny", architecture="t5", random=True, shape=TINY)
     answers = Answers(tokens=((2, 1), (3, 1)), values=(0.0, 1.0))
     backbone = build_backbone(checkpoint, answers=answers, outputs=2, regression=False)
-    assert isinstance(backbone, T5Backbone)
+    assert isinstance(backbone, EncoderDecoderBackbone)
     for stack in backbone.depth if eager else ():
         backbone.open_attention(stack)
     return load_method(name, backbone, **changes)

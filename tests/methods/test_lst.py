@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, T5Config, T5ForConditionalGeneration
 
-from read_repro.backbones.bert import BertBackbone
 from read_repro.backbones.build import build_backbone
+from read_repro.backbones.encoder import EncoderBackbone
+from read_repro.backbones.encoder_decoder import EncoderDecoderBackbone
 from read_repro.backbones.label_decoding import Answers
-from read_repro.backbones.t5 import T5Backbone
 from read_repro.errors import InputError
 from read_repro.measure.parameters import count
 from read_repro.methods.from_conf import load_checkpoint, load_method
@@ -214,9 +214,11 @@ def plan_of(method: LST) -> Any:
 def test_odd_shapes_are_pruned_and_run() -> None:
     sizes = {"d_model": 24, "d_ff": 60, "d_kv": 8, "num_heads": 5, "num_layers": 2, "vocab_size": 64}
     gated = T5Config(**sizes, feed_forward_proj="gated-gelu", num_decoder_layers=3, decoder_start_token_id=0)
-    t5 = T5Backbone(T5ForConditionalGeneration(gated), Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
+    t5 = EncoderDecoderBackbone(
+        T5ForConditionalGeneration(gated), Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0))
+    )
     config = BertConfig(hidden_size=24, num_attention_heads=4, intermediate_size=50, num_hidden_layers=2, vocab_size=64)
-    bert = BertBackbone(BertModel(config, add_pooling_layer=False), outputs=3, regression=False)
+    bert = EncoderBackbone(BertModel(config, add_pooling_layer=False), outputs=3, regression=False)
     for kind, model in (("t5", t5), ("bert", bert)):
         method = LST(model, *plan_of(build("head", "bert")), **SETTINGS)
         method.initialise(lambda kind=kind: examples_of(kind))
@@ -340,12 +342,12 @@ def plain_t5_pruning(model: nn.Module, score: dict[str, Tensor], order: str) -> 
     return pruned
 
 
-def wide_t5() -> T5Backbone:
+def wide_t5() -> EncoderDecoderBackbone:
     """Wide enough that a set of the kept dimensions is not iterated in ascending order."""
     sizes = {"d_model": 64, "d_ff": 256, "d_kv": 16, "num_heads": 4, "num_layers": 2, "vocab_size": 64}
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(T5Config(**sizes, decoder_start_token_id=0)).eval()
-    return T5Backbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
+    return EncoderDecoderBackbone(model, Answers(((10, 1), (11, 12, 1), (11, 13, 1)), (0.0, 1.0, 2.0)))
 
 
 @pytest.mark.parametrize("order", ["authors", "ascending"])

@@ -10,7 +10,7 @@ import torch
 from stored import collated, examples_of, filled, randomised, store_of
 from torch import Tensor
 
-from read_repro.backbones.t5 import T5Backbone
+from read_repro.backbones.encoder_decoder import EncoderDecoderBackbone
 from read_repro.methods.base import Method
 from read_repro.store.filling import missing
 from read_repro.store.reading import stored_tensors
@@ -108,7 +108,9 @@ def test_what_is_stored_is_not_computed_again(tmp_path: Path) -> None:
     method(collated(examples) | stored_tensors(again, examples))
     assert calls() == 0
     assert len(missing(store_of(method, folder=tmp_path, dtype="fp16"), examples)) == len(examples)
-    other = StateStore(specs_of(method.backbone, "fp32"), method.keep, weights="v", answers=None, folder=tmp_path)
+    other = StateStore(
+        specs_of(method.backbone, "fp32", method.keep), method.keep, weights="v", answers=None, folder=tmp_path
+    )
     assert len(missing(other, examples)) == len(examples)
     changed = [{**example, "input_ids": example["input_ids"] + 1} for example in examples]
     assert len(missing(again, changed)) == len(examples)
@@ -128,11 +130,11 @@ def test_new_label_words_fill_the_decoder_alone(tmp_path: Path) -> None:
     method = randomised(tiny.build("read", "t5"))
     examples = examples_of("t5")
     filled(method, examples, folder=tmp_path)
-    assert isinstance(method.backbone, T5Backbone)
-    from read_repro.backbones.prefix_tree import PrefixTree
+    assert isinstance(method.backbone, EncoderDecoderBackbone)
+    from read_repro.backbones.label_decoding import PrefixTree
 
     other = StateStore(
-        specs_of(method.backbone, "fp32"),
+        specs_of(method.backbone, "fp32", method.keep),
         method.keep,
         weights="w",
         answers=PrefixTree([(20, 1), (21, 1)]),
