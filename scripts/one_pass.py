@@ -1,10 +1,10 @@
-"""What the store of frozen states saves, and what narrow states cost: whole runs, not single steps.
+"""What the store of frozen states saves: whole runs, not single steps.
 
     epochs   30 epochs of READ from an empty store, filling and validation included, against full-tuning's 30, which
-             are extrapolated from 3: time and CPU energy. --backbone minilm or t5-base (its shape, random weights).
+             are extrapolated from 3 (SmolLM2: from 1): time and CPU energy. --backbone minilm, t5-base (its shape,
+             random weights) or smollm2.
     search   every learning rate and seed of a search of READ, really run from one filling, against as many runs of
              full-tuning, extrapolated from two.
-    narrow   READ on states stored in 32, 16 and 8 bit: do predictions agree, do scores differ?
 
 Each needs GLUE (--path) and writes ``results/bench/one_pass-<command>[-<backbone>].json``.
 """
@@ -12,7 +12,6 @@ Each needs GLUE (--path) and writes ``results/bench/one_pass-<command>[-<backbon
 import argparse
 import os
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,10 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from read_repro.config.composition import composed
-from read_repro.methods.base import Method
 from read_repro.records.record import Hardware
 from read_repro.records.store import write_json
 from read_repro.training.checks import check
@@ -72,9 +69,12 @@ def scratch() -> Iterator[Path]:
 
 
 def setting_of(backbone: str, path: str) -> tuple[str, ...]:
-    """CoLA on MiniLM; 200 examples of MRPC on random weights of T5-base's shape."""
+    """CoLA on MiniLM; 200 examples of MRPC on random weights of T5-base's shape; 1,000 of SST-2 on SmolLM2."""
     if backbone == "minilm":
         return ("backbone=minilm", "task=cola", "data=local", f"data.path={path}", "data.batch_size=32")
+    if backbone == "smollm2":
+        limits = ("data.train_limit=1000", "data.batch_size=16")
+        return ("backbone=smollm2", "task=sst2", "data=local", f"data.path={path}", *limits)
     shape = (f"backbone.shape={T5_BASE}", "data.train_limit=200", "data.batch_size=8", "data.eval_batch_size=51")
     return ("backbone=t5-random", "task=mrpc", "data=local", f"data.path={path}", *shape)
 
@@ -91,15 +91,16 @@ def spent(metrics: Found) -> dict[str, float]:
 
 def epochs(options: argparse.Namespace) -> Found:
     """See the module's docstring."""
-    common = setting_of(options.backbone, options.path)
+    common, full_epochs = setting_of(options.backbone, options.path), 1 if options.backbone == "smollm2" else 3
     with scratch() as folder:
         store = ("cache=disk", f"cache.path={folder / 'store'}")
         never_early = ("trainer.max_epochs=30", "trainer.patience=30")
         read = train(folder / "read", *common, "method=read", "method.hidden=128", *never_early, *store)
-        full = train(folder / "full", *common, "method=full", "trainer.max_epochs=3", "trainer.patience=3")
+        full = train(folder / "full", *common, "method=full", f"trainer.max_epochs={full_epochs}", "trainer.patience=3")
     ours, theirs = spent(read.metrics), spent(full.metrics)
-    ratios = {f"{key}_ratio": ours[key] / (10 * theirs[key]) for key in ("time_s", "energy_wh")}
-    return {"read_30_epochs": ours, "full_3_epochs": theirs, **ratios, "read_share_stored": read.metrics["store/share"]}
+    ratios = {f"{key}_ratio": ours[key] * full_epochs / (30 * theirs[key]) for key in ("time_s", "energy_wh")}
+    found = {"read_30_epochs": ours, f"full_{full_epochs}_epochs": theirs}
+    return {**found, **ratios, "read_share_stored": read.metrics["store/share"]}
 
 
 def search(options: argparse.Namespace) -> Found:
@@ -130,63 +131,15 @@ def search(options: argparse.Namespace) -> Found:
     }  # fmt: skip
 
 
-def narrow(options: argparse.Namespace) -> Found:
-    """See the module's docstring."""
-    dtypes = ("fp32", "fp16", "bf16", "int8")
-    scores: dict[str, list[Found]] = {}
-    agreement: dict[str, Found] = {dtype: {} for dtype in dtypes[1:]}
-    with scratch() as folder:
-        for task in ("mrpc", "stsb", "sst2"):
-            common = (
-                "backbone=minilm", f"task={task}", "data=local", f"data.path={options.path}", "data.batch_size=32",
-                "data.train_limit=1000", "trainer.max_epochs=10", "method=read", "method.hidden=128",
-            )  # fmt: skip
-            for seed in range(3):
-                runs = {
-                    dtype: train(
-                        folder / f"{task}-{seed}-{dtype}", *common, f"seed={seed}", "cache=disk",
-                        f"cache.path={folder / task}", f"cache.dtype={dtype}",
-                    )
-                    for dtype in dtypes
-                }  # fmt: skip
-                scores.setdefault(task, []).append({dtype: run.metrics["test/score"] for dtype, run in runs.items()})
-                exact = runs["fp32"]
-                wide = predictions(exact.parts.method, exact.parts)
-                for dtype in dtypes[1:]:
-                    shares = agreement[dtype].setdefault(task, [])
-                    shares.append(agreeing(wide, predictions(exact.parts.method, runs[dtype].parts), task))
-    differences = {
-        dtype: [row[dtype] - row["fp32"] for rows in scores.values() for row in rows] for dtype in dtypes[1:]
-    }
-    return {
-        "agreement_of_predictions": agreement,
-        "test_scores": scores,
-        "paired_difference": {dtype: interval(values) for dtype, values in differences.items()},
-    }
+COMMANDS = {"epochs": epochs, "search": search}
 
 
-def predictions(method: Method, parts: Parts) -> torch.Tensor:
-    """What a method answers to the test examples, as the data of another run brings them."""
-    method.eval()
-    return torch.cat([method.predict(batch) for batch in parts.data.test_dataloader()])
-
-
-def agreeing(wide: torch.Tensor, small: torch.Tensor, task: str) -> float:
-    """The share of examples with the same answer; a number may differ by 0.05."""
-    same = (wide - small).abs() <= 0.05 if task == "stsb" else wide == small
-    return float(same.float().mean())
-
-
-def interval(values: list[float]) -> Found:
-    """Mean with its 95% interval by Student's t over all pairs."""
-    from scipy.stats import t
-
-    half = t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values) ** 0.5
-    mean = statistics.fmean(values)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "pairs": len(values)}
-
-
-COMMANDS = {"epochs": epochs, "search": search, "narrow": narrow}
+def write(found: Found, name: str, out: Path = OUT) -> None:
+    """Keep what a script has found, with the machine and the commit."""
+    hardware = hardware_of(accelerator="cpu", precision="32-true")
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / f"{name}.json", {**found, "hardware": hardware, "commit": commit()})
+    print({key: value for key, value in found.items() if key != "rows"})
 
 
 def main() -> None:
@@ -194,24 +147,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--path", required=True, help="folder of GLUE")
-    parser.add_argument("--backbone", choices=("minilm", "t5-base"), default="minilm")
+    parser.add_argument("--backbone", choices=("minilm", "t5-base", "smollm2"), default="minilm")
     parser.add_argument("--rates", type=int, default=32)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     options.path = os.path.abspath(options.path)
-    found = COMMANDS[options.command](options)
-    hardware = hardware_of(accelerator="cpu", precision="32-true")
-    record = {
-        "command": options.command,
-        "backbone": options.backbone,
-        **found,
-        "hardware": hardware,
-        "commit": commit(),
-    }
-    OUT.mkdir(parents=True, exist_ok=True)
-    named = f"one_pass-{options.command}" + (f"-{options.backbone}" if options.command == "epochs" else "")
-    write_json(OUT / f"{named}.json", record)
-    print({key: value for key, value in record.items() if key != "rows"})
+    found = {"command": options.command, **COMMANDS[options.command](options)}
+    if options.command == "search":
+        write(found, "one_pass-search")
+    else:
+        write({**found, "backbone": options.backbone}, f"one_pass-{options.command}-{options.backbone}")
 
 
 if __name__ == "__main__":
