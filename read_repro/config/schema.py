@@ -82,10 +82,16 @@ class TrainerSection(Part):
     accumulate_grad_batches: Count
     gradient_clip: Positive
     accelerator: Literal["auto", "cpu", "gpu"]
-    devices: int = Field(ge=1, le=1, description="1 (a run uses one device; start several runs at once)")
+    devices: Count
+    num_nodes: Count
     threads: Count | None
     progress_bar: bool
     checkpoint_every_min: Positive | None
+
+    @property
+    def processes(self) -> int:
+        """One a device."""
+        return self.devices * self.num_nodes
 
 
 class EnergySection(Part):

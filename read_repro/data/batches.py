@@ -135,23 +135,41 @@ def _pad(examples: list[Example], key: str, value: int) -> Tensor:
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
 
 
-def length_batches(
-    lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int, rank: int = 0, world: int = 1
-) -> list[list[int]]:
+def length_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
     """Batches of like length, in an order that is a function of (seed, epoch) alone.
 
     A permutation is cut into chunks of ``CHUNK_BATCHES`` batches, each chunk sorted by length and cut into batches, and
-    the batches of all chunks shuffled. Rank ``rank`` of ``world`` takes every ``world``-th; the first ones are repeated
-    at the end where the ranks would differ in number.
+    the batches of all chunks shuffled.
     """
     rng = np.random.default_rng((seed, epoch))
     order = rng.permutation(len(lengths))
     chunks = np.split(order, range(CHUNK_BATCHES * batch_size, len(order), CHUNK_BATCHES * batch_size))
     in_order = [chunk[np.argsort(lengths[chunk], kind="stable")] for chunk in chunks]
     batches = [chunk[i : i + batch_size].tolist() for chunk in in_order for i in range(0, len(chunk), batch_size)]
-    shuffled = [batches[i] for i in rng.permutation(len(batches))]
-    missing = -len(shuffled) % world
-    return [shuffled[i % len(shuffled)] for i in range(len(shuffled) + missing)][rank::world]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def share_of(examples: list[Example], rank: int, world: int) -> list[Example]:
+    """The part of a batch that one of ``world`` processes computes; each computes all of a batch of fewer examples."""
+    return examples[rank::world] if len(examples) >= world else examples
+
+
+def share_facts(share: list[Example], examples: list[Example], world: int) -> dict[str, Tensor]:
+    """What turns the mean loss of a share into that of its batch, once the processes have taken their mean.
+
+    T5's loss is a mean over target tokens and others' over examples; a mean of the processes' means would be neither.
+
+    Returns:
+        share/loss_weight, the factor, and share/examples of the whole batch, both (); the sign / parts them from rows.
+    """
+    parts, whole = (sum(map(_counted, each)) for each in (share, examples))
+    weight = 1.0 if len(share) == len(examples) else world * parts / whole
+    return {"share/loss_weight": torch.tensor(weight), "share/examples": torch.tensor(len(examples))}
+
+
+def _counted(example: Example) -> int:
+    """How much an example counts in its batch's loss."""
+    return len(example["target_ids"]) if "target_ids" in example else 1  # type: ignore[arg-type]
 
 
 class BatchesFrom:

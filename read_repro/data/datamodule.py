@@ -20,7 +20,17 @@ from transformers import PreTrainedTokenizerBase
 
 from read_repro.config.files import CONF
 from read_repro.data import metrics, sources
-from read_repro.data.batches import BatchesFrom, EncodedSplit, Example, collate, encode, length_batches, padding_share
+from read_repro.data.batches import (
+    BatchesFrom,
+    EncodedSplit,
+    Example,
+    collate,
+    encode,
+    length_batches,
+    padding_share,
+    share_facts,
+    share_of,
+)
 from read_repro.data.splits import Splits, split
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError
@@ -41,8 +51,9 @@ class GlueData(pl.LightningDataModule):
     (of all examples), ``padding_share`` (of the training tokens of epoch 0), ``majority_score`` (on test) and
     ``steps_per_epoch``.
     Training order follows the trainer's epoch, so the trainer must ask for the loader anew each epoch
-    (``reload_dataloaders_every_n_epochs=1``); ranks are dealt their batches here (``use_distributed_sampler=False``).
-    Every rank evaluates all of validation and test.
+    (``reload_dataloaders_every_n_epochs=1``); of several processes each takes its share of every batch here
+    (``use_distributed_sampler=False``), so that ``batch_size`` is that of all together. Each evaluates all of
+    validation and test.
 
     Args:
         task: what is read and how it is written.
@@ -107,22 +118,27 @@ class GlueData(pl.LightningDataModule):
         batch = collate(examples, pad_id=self._pad_id)
         return batch if self.stored is None else batch | self.stored(examples)
 
+    def collate_share(self, examples: list[Example], rank: int, world: int) -> dict[str, torch.Tensor]:
+        """A process's share of a batch, with what its loss has to be weighted by."""
+        share = share_of(examples, rank, world)
+        return {**self.collate(share), **share_facts(share, examples, world)}
+
     def train_batches(self, epoch: int) -> list[list[int]]:
-        """Which examples this rank's batches of an epoch hold."""
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        lengths = self.encoded["train"].lengths
-        return length_batches(lengths, self.batch_size, seed=self.seed, epoch=epoch, rank=rank, world=world)
+        """Which examples the batches of an epoch hold."""
+        return length_batches(self.encoded["train"].lengths, self.batch_size, seed=self.seed, epoch=epoch)
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that one rank sees in an epoch."""
+        """Batches of an epoch."""
         return len(self.train_batches(0))
 
     def train_dataloader(self) -> DataLoader:
         """The batches of the trainer's current epoch (0 without a trainer), where resumed from the next one on."""
         batches = self.train_batches(self.trainer.current_epoch if self.trainer else 0)
         trained, self._trained = self._trained, 0
-        return self._loader("train", BatchesFrom(batches, trained))
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        share = partial(self.collate_share, rank=rank, world=world) if world > 1 else self.collate
+        return self._loader("train", BatchesFrom(batches, trained), share)
 
     def state_dict(self) -> dict[str, Any]:
         """How many batches of its epoch a run has trained on; 0 at the end of one."""
@@ -156,12 +172,14 @@ class GlueData(pl.LightningDataModule):
         order = self._by_length_order(name)
         return [order[i : i + self.eval_batch_size] for i in range(0, len(order), self.eval_batch_size)]
 
-    def _loader(self, name: str, batches: "list[list[int]] | BatchesFrom") -> DataLoader:
+    def _loader(
+        self, name: str, batches: "list[list[int]] | BatchesFrom", collate: Callable[..., Any] | None = None
+    ) -> DataLoader:
         """With a generator of its own: it draws a number for each pass, and dropout's should not turn on how many."""
         return DataLoader(
             self.encoded[name].examples,  # type: ignore[arg-type]
             batch_sampler=batches,
-            collate_fn=self.collate,
+            collate_fn=collate or self.collate,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),
         )

@@ -72,6 +72,26 @@ def summarise(windows: Sequence[Window]) -> dict[str, float | None]:
     return metrics | _carbon(windows, parts) | _statistics(windows)
 
 
+def across(summaries: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """The metrics of devices that were measured apart at the same time, such as several nodes', as those of them all.
+
+    Eq. (4) sums over all GPUs. What one of them did not measure is not known of all.
+    """
+    if len(summaries) == 1:
+        return summaries[0]
+    return {key: _combined(key, [each.get(key) for each in summaries]) for key in summaries[0]}
+
+
+def _combined(key: str, values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return None
+    if key == "energy/std_error_kwh":
+        return math.sqrt(math.fsum(value * value for value in known))
+    combine = {"energy/coverage": min, "energy/longest_gap_s": max}.get(key, math.fsum)
+    return combine(known)
+
+
 def labels(windows: Sequence[Window]) -> list[str]:
     """Why a figure is missing, weak or an estimate, each once."""
     windows = [window.without_pauses() for window in windows]

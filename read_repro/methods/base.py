@@ -72,7 +72,7 @@ class Method(pl.LightningModule):
         self.optimisation = optimisation
         self.score = score
         self.outcomes: list[tuple[Tensor, Tensor]] = []  # (predictions, labels) of the evaluation under way
-        self.loss_sum, self.loss_examples = torch.tensor(0.0), 0  # over the examples trained on in this epoch
+        self.loss_sum, self.loss_examples = torch.tensor(0.0), torch.tensor(0)  # over this epoch's training so far
         self.strict_loading = False  # a checkpoint holds what is trained, and nothing else of the weights
 
     # ---- what a method overrides ------------------------------------------------------------------------------
@@ -131,14 +131,22 @@ class Method(pl.LightningModule):
         """A batch is one flat dictionary: Lightning walks through nested collections, at a small step's cost."""
         return {key: value.to(device, non_blocking=True) for key, value in batch.items()}
 
+    def setup(self, stage: str) -> None:
+        """What several processes have to keep alike is what is trained: the rest is the same from the start."""
+        trained = self.trainable()
+        names = (name for name, _ in (*self.named_parameters(), *self.named_buffers()))
+        self._ddp_params_and_buffers_to_ignore = [name for name in names if name not in trained]
+
     def on_train_start(self) -> None:
         self.train()  # a pre-trained model comes in eval mode, and Lightning leaves each module as it finds it
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.backbone.loss(self(batch), batch)
-        examples = len(batch["labels"])
+        examples: int | Tensor = len(batch["labels"])
+        if "share/examples" in batch:  # several processes share the batch
+            loss, examples = loss * batch["share/loss_weight"], batch["share/examples"]
         self.loss_sum = self.loss_sum.to(loss.device) + loss.detach().float() * examples
-        self.loss_examples += examples
+        self.loss_examples = self.loss_examples.to(loss.device) + examples
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -155,8 +163,8 @@ class Method(pl.LightningModule):
         """Scores, and the mean loss of the epoch's training, which a checkpoint within an epoch carries on."""
         self._log_scores("val")
         if self.loss_examples:
-            self.log("train/loss", self.loss_sum / self.loss_examples)
-        self.loss_sum, self.loss_examples = torch.zeros_like(self.loss_sum), 0
+            self.log("train/loss", self.trainer.strategy.reduce(self.loss_sum, reduce_op="mean") / self.loss_examples)
+        self.loss_sum, self.loss_examples = torch.zeros_like(self.loss_sum), torch.zeros_like(self.loss_examples)
 
     def on_test_epoch_end(self) -> None:
         self._log_scores("test")

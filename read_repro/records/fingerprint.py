@@ -31,7 +31,7 @@ NOT_SCIENTIFIC = frozenset({
     "data.eval_batch_size",
     # The device that a run has had is a fact; what was asked for is not. Threads change times, not scores, and stand in
     # the record's hardware, by which the tables keep times and energies apart.
-    "trainer.accelerator", "trainer.devices", "trainer.threads",
+    "trainer.accelerator", "trainer.devices", "trainer.num_nodes", "trainer.threads",
     # How often a meter is read: the quantity that it estimates stays the same, and its error is recorded beside it.
     "energy.interval_s",
     # A conversion of the recorded energy.

@@ -59,7 +59,7 @@ def plain(content: RenderableType) -> str:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say what takes a moment: on a terminal as long as it does, elsewhere as a line."""
-    if not console().is_terminal:
+    if not (console().is_terminal and logger.isEnabledFor(logging.INFO)):
         say(what)
         yield
         return

@@ -62,6 +62,8 @@ def end_try(attempt: Path, record: Record) -> None:
 
 def _move_up(attempt: Path, record: Record) -> None:
     shutil.rmtree(attempt / CHECKPOINTS, ignore_errors=True)
+    for journal in attempt.glob(f"[0-9]*.{JOURNAL}"):  # of further processes, whose energy the record has
+        journal.unlink()
     if record.trained_weights is None:  # a run that diverged has none, and those of an older one are not its own
         (attempt.parent / WEIGHTS).unlink(missing_ok=True)
     for name, place in ((JOURNAL, JOURNAL), (WEIGHTS, WEIGHTS), (WHOLE, RESULT)):

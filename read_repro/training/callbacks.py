@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from read_repro.measure.energy_callback import EnergyCallback
+from read_repro.measure.energy_callback import EnergyCallback, gathered
 from read_repro.methods.base import Method
 from read_repro.training.weights import WEIGHTS, save_trainable
 
@@ -82,7 +82,8 @@ class Divergence(pl.Callback):
             self._found(trainer, trainer.global_step)
 
     def _look(self, trainer: pl.Trainer) -> None:
-        if self.step is None and (first := int(self._first)):
+        """Of several processes one may have seen it, and all have to stop."""
+        if self.step is None and (first := int(trainer.strategy.reduce(self._first, reduce_op="max"))):
             self._found(trainer, first)
 
     def _found(self, trainer: pl.Trainer, step: int) -> None:
@@ -177,7 +178,7 @@ class History(pl.Callback):
             "time/train_s": self.rows[-1]["time_s"],
             "time/saving_s": self.saving_s,
             "time/step_s": self.train_s / self.steps,
-            "time/examples_per_s": self.examples / self.train_s,
+            "time/examples_per_s": sum(gathered(self.examples)) / self.train_s,
         }
 
 

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 
 from read_repro.backbones.checkpoint import file_sha256
 from read_repro.foreign import parse_json, read_text, reason
+from read_repro.measure.energy_callback import gathered
 from read_repro.measure.peak_memory import PeakMemory, largest
 from read_repro.records.fingerprint import Facts, fingerprint
 from read_repro.records.record import Metrics
@@ -169,16 +171,15 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["known"] = asdict(
-            replace(self.known, time_s=self.history.time_s, memory=largest(self.known.memory, self.memory.so_far()))
-        )
-        checkpoint["random"] = random_states(trainer.strategy.root_device)
+        memory = reduce(largest, gathered(self.memory.so_far()), self.known.memory)
+        checkpoint["known"] = asdict(replace(self.known, time_s=self.history.time_s, memory=memory))
+        checkpoint["random"] = gathered(random_states(trainer.strategy.root_device))
         checkpoint["should_stop"] = trainer.should_stop
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self._random = checkpoint["random"]
+        self._random = checkpoint["random"][trainer.global_rank]
         trainer.should_stop = checkpoint["should_stop"]
 
     def _save(self, trainer: pl.Trainer) -> None:
@@ -188,9 +189,10 @@ class Checkpoints(Checkpoint):
         self._saved_s = time.monotonic()
 
 
-def checkpointed_as(wanted: Facts) -> str:
+def checkpointed_as(wanted: Facts, processes: int) -> str:
     """The fingerprint of a run's facts and of what else its checkpoints rest on."""
-    return fingerprint({**wanted, "layout": 1, "lightning": pl.__version__, "torch": torch.__version__})
+    versions = {"layout": 1, "lightning": pl.__version__, "torch": torch.__version__}
+    return fingerprint({**wanted, **versions, "processes": processes})
 
 
 def where_to_start(folder: Path, files: CheckpointFiles, *, windows: int) -> tuple[Path | None, Known]:
@@ -208,7 +210,7 @@ def where_to_start(folder: Path, files: CheckpointFiles, *, windows: int) -> tup
             logger.warning("checkpoint %s is not used: %s; the one before it is, if there is one", path, reason(error))
             shutil.rmtree(path, ignore_errors=True)
             continue
-        if (path / WEIGHTS).exists():
+        if (path / WEIGHTS).exists() and not files.best.exists():
             link(path / WEIGHTS, files.best)
         logger.info("training goes on where it was ended, from %s", path)
         return path, replace(known, resumed=max(known.resumed + 1, windows - known.windows))

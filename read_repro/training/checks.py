@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from read_repro.backbones.checkpoint import Checkpoint
-from read_repro.config.schema import RunConfig
+from read_repro.config.schema import RunConfig, TrainerSection
 from read_repro.data import sources
 from read_repro.data.tasks import Task
 from read_repro.errors import InputError, cut_short
@@ -53,6 +53,15 @@ def _check_threads(threads: int | None) -> None:
     cores = os.cpu_count() or 1
     if threads is not None and threads > cores:
         raise InputError(f"trainer.threads={threads}: this machine has {cores} cores; choose at most that, or null")
+
+
+def rank_of(trainer: TrainerSection) -> int:
+    """Which of a run's processes this one is, by what Lightning or torchrun has put into its environment."""
+    if trainer.processes == 1:
+        return 0
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ["RANK"])
+    return int(os.environ.get("NODE_RANK", "0")) * trainer.devices + int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def check_writable(folder: Path, key: str) -> None:

@@ -20,7 +20,7 @@ from yaml import YAMLError
 from read_repro.config.composition import explain_composition, resolved
 from read_repro.config.files import CONF, default_choices
 from read_repro.config.overrides import parse
-from read_repro.config.schema import read_config
+from read_repro.config.schema import TrainerSection, read_config
 from read_repro.errors import InputError, Stopped, signals_stop, system_refusal, system_refusals
 from read_repro.foreign import refuse_code
 from read_repro.records.naming import identity, run_name
@@ -28,7 +28,7 @@ from read_repro.records.record import Record
 from read_repro.terminal.lines import say, waiting
 from read_repro.terminal.many_runs import ALIKE, EndedRun, fail_alike, ranking
 from read_repro.terminal.opening import first_line, what_differs
-from read_repro.training.checks import check
+from read_repro.training.checks import check, rank_of
 
 logger = logging.getLogger("read_repro.train")
 VERBOSE = "hydra.verbose=[read_repro]"  # what -v stands for: this package's log from DEBUG on, the configuration in it
@@ -129,6 +129,8 @@ def run_one(config: DictConfig, place: Place) -> Record | None:
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
     shipped: Any = OmegaConf.to_container(files, resolve=True)  # a file may leave a key to the command line
     named = identity(checked.plain(), shipped, method=choices["method"])
+    if checked.trainer.processes > 1:
+        refuse_in_a_multirun(checked.trainer)
     say(first_line(named, count=str(place), varied=place.name))
     with system_refusals():
         inputs = check(checked, Path(checked.results_dir) / "runs" / run_name(**named))
@@ -138,6 +140,17 @@ def run_one(config: DictConfig, place: Place) -> Record | None:
         with waiting("  loading torch ..."):
             from read_repro.training.run import run
     return run(checked, named, inputs)
+
+
+def refuse_in_a_multirun(trainer: TrainerSection) -> None:
+    """Where one process makes several runs, none of them can have several processes; of those only the first speaks."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise InputError(
+            f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}: a multirun in one process has "
+            "one device; give each run a process of its own (an experiment, or hydra/launcher=local)"
+        )
+    if rank_of(trainer):
+        logging.getLogger("read_repro").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from read_repro.config.schema import RunConfig
 from read_repro.data.datamodule import GlueData
 from read_repro.errors import Stopped
-from read_repro.measure.energy_callback import EnergyCallback
+from read_repro.measure.energy_callback import EnergyCallback, gathered
 from read_repro.measure.energy_formulas import Window
 from read_repro.measure.energy_journal import earlier_tries, read_windows
 from read_repro.measure.energy_meter import EnergyMeter
@@ -33,6 +34,7 @@ from read_repro.training.checkpoints import (
     checkpointed_as,
     where_to_start,
 )
+from read_repro.training.checks import rank_of
 from read_repro.training.loggers import close
 from read_repro.training.parts import Parts, data_info
 from read_repro.training.provenance import commit
@@ -72,9 +74,9 @@ class Watch:
         }
 
 
-def watch(config: RunConfig, attempt: Path) -> Watch:
+def watch(config: RunConfig, attempt: Path, journal: Path) -> Watch:
     """The watchers of a run whose weights, checkpoints and journal lie in ``attempt`` until all is done."""
-    energy: EnergyCallback = config.energy.build(journal_path=attempt / JOURNAL)
+    energy: EnergyCallback = config.energy.build(journal_path=journal)
     history = History(energy)
     checkpoints = Checkpoints(attempt / CHECKPOINTS, history, every_min=config.trainer.checkpoint_every_min)
     return Watch(energy, Divergence(), BestWeights(attempt, history), history, Latency(), checkpoints)
@@ -90,11 +92,16 @@ def train_and_test(
         attempt: see ``watch``.
         wanted: the facts of the run.
     """
-    method, data, watched = parts.method, parts.data, watch(config, attempt)
-    files = CheckpointFiles(checkpointed_as(wanted), watched.best.path)
-    trainer: pl.Trainer = config.trainer.build()(folder, config.logger.build()(folder), watched.callbacks, files)
+    rank = rank_of(config.trainer)
+    journal = attempt / (f"{rank}.{JOURNAL}" if rank else JOURNAL)
+    method, data, watched = parts.method, parts.data, watch(config, attempt, journal)
+    files = CheckpointFiles(checkpointed_as(wanted, config.trainer.processes), watched.best.path)
+    logger = None if rank else config.logger.build()(folder)
+    trainer: pl.Trainer = config.trainer.build()(folder, logger, watched.callbacks, files)
     device, energy = trainer.strategy.root_device, watched.energy
-    start, known, earlier_kwh, earlier_labels = resume(watched, files, read_windows(attempt / JOURNAL))
+    if rank:
+        trainer.strategy.setup_environment()  # returns once the first process has come to its fit, past what follows
+    start, known, earlier_kwh, earlier_labels = resume(watched, files, read_windows(journal))
     sizes = count(method)
     initialised = known.initialised if start else initialise(method, data, energy.meter_for(trainer), device)
     states = prepare_states(parts, config, energy.meter_for(trainer), device, hardware)
@@ -105,17 +112,17 @@ def train_and_test(
         fit(trainer, method, data, start)
     scores = ended(parts, trainer, watched, states)
     close(trainer.logger)
-    assert energy.meter is not None
+    peak = reduce(largest, gathered(memory.metrics()), known.memory)
     return {
         **watched.outcome(),
-        "labels": (*run_labels(device, data, energy.meter, memory), *earlier_labels, *states.labels, *known.labels),
+        "labels": (*run_labels(device, data, energy, memory), *earlier_labels, *states.labels, *known.labels),
         "metrics": {
             **scores,
             "test/majority": data.majority_score,
             **watched.history.metrics(),
-            **energy.meter.summary(),
+            **energy.summary(),
             **earlier_kwh,
-            **resident_after(initialised, largest(known.memory, memory.metrics())),
+            **resident_after(initialised, peak),
             **sizes,
             **initialised,
             **store,
@@ -191,6 +198,7 @@ def tested(
     Where stored states stand for the backbone, prediction has neither a latency nor a memory that could be compared.
     """
     method, device = parts.method, trainer.strategy.root_device
+    trainer.strategy.barrier("the best weights are written")
     load_trainable(method, best.path)
     saved = saved_for_backward(method, parts.data, device)
     method.zero_grad(set_to_none=True)  # gradients are no part of inference memory
@@ -202,9 +210,9 @@ def tested(
     return {**scores, **saved, **latency.metrics(), **memory.metrics()}
 
 
-def run_labels(device: torch.device, data: GlueData, meter: EnergyMeter, memory: PeakMemory) -> tuple[str, ...]:
+def run_labels(device: torch.device, data: GlueData, energy: EnergyCallback, memory: PeakMemory) -> tuple[str, ...]:
     """What has to be said beside a run's numbers wherever they show."""
-    return (*([] if device.type == "cuda" else ["CPU"]), *data.labels, *meter.summary_labels(), *memory.labels())
+    return (*([] if device.type == "cuda" else ["CPU"]), *data.labels, *energy.summary_labels(), *memory.labels())
 
 
 def resident_after(initialised: Mapping[str, Any], peak: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -77,7 +77,7 @@ def build(config: RunConfig, inputs: Inputs) -> Parts:
 def optimisation_of(config: RunConfig, batches_per_epoch: int) -> Optimisation:
     """AdamW's settings with the number of optimiser steps that they are for."""
     trainer, optim = config.trainer, config.optim
-    steps_per_epoch = -(-batches_per_epoch // (trainer.accumulate_grad_batches * trainer.devices))
+    steps_per_epoch = -(-batches_per_epoch // trainer.accumulate_grad_batches)
     return Optimisation(
         lr=optim.lr,
         weight_decay=optim.weight_decay,

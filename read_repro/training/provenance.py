@@ -15,22 +15,24 @@ PACKAGES = ("torch", "transformers", "peft", "pytorch-lightning", "datasets", "r
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def hardware_of(*, accelerator: str, precision: str) -> dict[str, Any]:
-    """Kind and model of the device a run will use; no machine's name.
+def hardware_of(*, accelerator: str, precision: str, devices: int = 1, num_nodes: int = 1) -> dict[str, Any]:
+    """Kind, model and number of the devices a run will use; no machine's name.
 
     Raises:
-        InputError: a GPU or a precision is asked for that is not here.
+        InputError: a GPU, more of them or a precision is asked for that is not here.
     """
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise InputError("trainer.accelerator=gpu: torch sees no CUDA device; use trainer.accelerator=cpu")
     cuda = torch.cuda.is_available() and accelerator != "cpu"
     if precision == "bf16-mixed" and not (cuda and torch.cuda.is_bf16_supported(including_emulation=False)):
         raise InputError("trainer.precision=bf16-mixed: this hardware lacks it; use trainer.precision=32-true")
+    if cuda and devices > torch.cuda.device_count():
+        raise InputError(f"trainer.devices={devices}: torch sees {torch.cuda.device_count()} here; choose at most that")
     name = torch.cuda.get_device_name() if cuda else cpu_model()
     return {
         "kind": "cuda" if cuda else "cpu",
         "name": name,
-        "count": 1,
+        "count": devices * num_nodes,
         "threads": torch.get_num_threads(),
     }
 

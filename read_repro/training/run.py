@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
 
@@ -24,8 +25,8 @@ from read_repro.records.store import RESULT, finished, write_text
 from read_repro.terminal.closing import closing
 from read_repro.terminal.lines import say, waiting
 from read_repro.terminal.opening import resources
-from read_repro.training.attempt import begin_try, complete_last_try, end_try
-from read_repro.training.checks import Inputs, unwritable
+from read_repro.training.attempt import TRY, begin_try, complete_last_try, end_try
+from read_repro.training.checks import Inputs, rank_of, unwritable
 from read_repro.training.fit import train_and_test
 from read_repro.training.parts import Parts, build
 from read_repro.training.provenance import commit, hardware_of, package_versions
@@ -54,7 +55,8 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
     trainer = config.trainer
     if trainer.threads is not None:
         torch.set_num_threads(trainer.threads)  # of the whole process, from before the first computation
-    hardware = Hardware(**hardware_of(accelerator=trainer.accelerator, precision=trainer.precision))
+    devices = {"devices": trainer.devices, "num_nodes": trainer.num_nodes}
+    hardware = Hardware(**hardware_of(accelerator=trainer.accelerator, precision=trainer.precision, **devices))
     with system_refusals(), waiting("  reading weights and texts ..."):
         parts, plain = build(config, inputs), config.plain()
     version, weights = method_version(config.method.target), inputs.checkpoint.weights_fingerprint()
@@ -65,6 +67,9 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
         return None
     if config.dry_run:
         return dry_run(config, inputs.folder, parts, wanted)
+    if rank := rank_of(trainer):
+        follow(rank, config, parts, inputs.folder, hardware, wanted)
+        return None
     with held(inputs.folder):
         complete_last_try(inputs.folder)
         if (record := done_before(config, inputs.folder, wanted)) is not None:
@@ -101,6 +106,15 @@ def device_words(hardware: Hardware, precision: str) -> str:
             "" if whole is None else f", {whole:.1f} GiB"
         )
     return f"{hardware.device if hardware.kind == 'cuda' else hardware.name}, {memory}, {precision}"
+
+
+def follow(rank: int, config: RunConfig, parts: Parts, folder: Path, hardware: Hardware, wanted: Facts) -> None:
+    """What each further process of a run does. The first one alone has the lock, the record and all that is written."""
+    if done_before(config, folder, wanted) is not None:
+        return
+    torch.manual_seed(int(np.random.SeedSequence((config.seed, rank)).generate_state(1)[0]))  # of its own dropout
+    with lightnings_settings():
+        train_and_test(parts, config, folder, folder / TRY, hardware, wanted)
 
 
 def dry_run(config: RunConfig, folder: Path, parts: Parts, wanted: Facts) -> Record | None:

@@ -14,13 +14,15 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins import CheckpointIO
-from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
 from read_repro.terminal.epochs import EpochView
 from read_repro.training.callbacks import BestWeights
 
 NOT_OURS = (
     ".*LeafSpec.*deprecated.*",  # Lightning's use of a torch function; nothing that we could change
+    "You have overridden `transfer_batch_to_device`.*",  # as it should be: a method knows what its batches are
     "You're resuming from a checkpoint that ended before the epoch ended.*",  # GlueData knows where to go on
     "Found .* module.* in eval mode.*",  # a side network's backbone, which is frozen and in eval mode on purpose
 )
@@ -39,6 +41,7 @@ def build_trainer(
     gradient_clip: float,
     accelerator: str,
     devices: int,
+    num_nodes: int,
     threads: int | None,
     progress_bar: bool,
     checkpoint_every_min: float | None,
@@ -56,6 +59,8 @@ def build_trainer(
         gradient_clip_val=gradient_clip,
         accelerator="cpu" if cpu else "gpu",
         devices=devices,
+        num_nodes=num_nodes,
+        strategy=strategy(devices * num_nodes, cpu=cpu),
         callbacks=[
             *callbacks,
             EarlyStopping("val/score", mode="max", patience=patience),
@@ -66,10 +71,7 @@ def build_trainer(
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,
-        plugins=[
-            LightningEnvironment(),
-            files,
-        ],  # a run is one process, also under Slurm: no requeueing behind our back
+        plugins=[cluster(devices * num_nodes), files],
         reload_dataloaders_every_n_epochs=1,  # an epoch's order is a function of (seed, epoch)
         use_distributed_sampler=False,
         log_every_n_steps=1,
@@ -90,6 +92,7 @@ class Screen(Callback):
             steps=int(trainer.num_training_batches),
             show_bar=self.show_bar and trainer.is_global_zero,
         )
+        self.view.begin(trainer.current_epoch + 1)  # a run that goes on may begin within any epoch
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.view is not None:
@@ -120,6 +123,22 @@ class Screen(Callback):
     def _stop(self) -> None:
         if self.view is not None:
             self.view.stop()
+
+
+def strategy(processes: int, *, cpu: bool) -> Any:
+    """How the processes of a run share its work; of a side network some parameters get no gradient."""
+    if processes == 1:
+        return "auto"
+    return DDPStrategy(process_group_backend="gloo" if cpu else "nccl", find_unused_parameters=True)
+
+
+def cluster(processes: int) -> ClusterEnvironment:
+    """Who starts the processes of a run: torchrun, or else the first of them.
+
+    Never Slurm, of whose variables a run that is one process takes no notice: nothing is requeued behind our back.
+    """
+    torchrun = processes > 1 and TorchElasticEnvironment.detect()
+    return TorchElasticEnvironment() if torchrun else LightningEnvironment()
 
 
 @contextmanager

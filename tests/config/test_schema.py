@@ -40,7 +40,7 @@ def changed(plain: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     [
         ("trainer.max_epochs", None, "trainer.max_epochs=null: a whole number of at least 1 is needed"),
         ("trainer.threads", 0, "trainer.threads=0: a whole number of at least 1 or null is needed"),
-        ("trainer.devices", True, "trainer.devices=true: 1 (a run uses one device; start several runs at once)"),
+        ("trainer.devices", True, "trainer.devices=true: a whole number of at least 1"),
         ("trainer.precision", "16", "trainer.precision=16: 32-true (every table's) or bf16-mixed is needed"),
         ("data.source", "cloud", "data.source=cloud: one of hub, local, synthetic is needed"),
         ("data.train_limit", -5, "data.train_limit=-5: a whole number of at least 1 or null is needed"),

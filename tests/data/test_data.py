@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from read_repro.backbones.checkpoint import packaged_folder
 from read_repro.config.schema import DataSection, read_section
 from read_repro.data import sources
-from read_repro.data.batches import collate, encode, length_batches, padding_share
+from read_repro.data.batches import collate, encode, length_batches, padding_share, share_facts, share_of
 from read_repro.data.datamodule import GlueData, load_splits, main, read_tasks
 from read_repro.data.splits import permutation, split
 from read_repro.errors import InputError
@@ -394,20 +393,30 @@ def test_rows_without_a_label_can_be_encoded(tokenizer):
     batch_size=st.integers(1, 9),
     seed=st.integers(0, 2**40),
     epoch=st.integers(0, 30),
-    world=st.integers(1, 4),
 )
-def test_batches_deal_every_example_once(count, batch_size, seed, epoch, world):
+def test_batches_deal_every_example_once(count, batch_size, seed, epoch):
     lengths = np.random.default_rng(count).integers(1, 60, count)
     batches = length_batches(lengths, batch_size, seed=seed, epoch=epoch)
     assert sorted(i for batch in batches for i in batch) == list(range(count))
     assert len(batches) == -(-count // batch_size)
-    ranks = [
-        length_batches(lengths, batch_size, seed=seed, epoch=epoch, rank=rank, world=world) for rank in range(world)
-    ]
-    assert {len(rank) for rank in ranks} == {-(-len(batches) // world)}
-    dealt = Counter(tuple(batch) for rank in ranks for batch in rank)
-    assert set(dealt) == {tuple(batch) for batch in batches}
-    assert sum(dealt.values()) - len(batches) < world
+
+
+@given(tokens=st.lists(st.integers(1, 5), min_size=1, max_size=9), world=st.integers(1, 4), text=st.booleans())
+def test_the_processes_mean_of_their_weighted_losses_is_the_batchs_loss(tokens, world, text):
+    """A loss that is a mean over target tokens, or over examples where there are none."""
+    whole = [{"label": float(i)} | ({"target_ids": [i] * n} if text else {}) for i, n in enumerate(tokens)]
+
+    def mean_loss(examples):
+        each = [(len(example.get("target_ids", [0])), example["label"]) for example in examples]
+        return sum(n * loss for n, loss in each) / sum(n for n, _ in each)
+
+    shares = [share_of(whole, rank, world) for rank in range(world)]
+    facts = [share_facts(share, whole, world) for share in shares]
+    parts = [mean_loss(share) * fact["share/loss_weight"].item() for share, fact in zip(shares, facts, strict=True)]
+    assert sum(parts) / world == pytest.approx(mean_loss(whole))
+    assert {fact["share/examples"].item() for fact in facts} == {len(whole)}
+    if len(whole) >= world:
+        assert sorted(example["label"] for share in shares for example in share) == list(range(len(whole)))
 
 
 def test_order_is_a_function_of_seed_and_epoch():

@@ -12,10 +12,15 @@ from tiny import build
 from read_repro.training.callbacks import BestWeights, Divergence
 
 
+ALONE = SimpleNamespace(reduce=lambda value, **_: value)  # how one process agrees with itself
+
+
 def validated(epoch: int, score: float, loss: float) -> Any:
     """A trainer as it is after an epoch's validation."""
     metrics = {"val/score": torch.tensor(score), "val/loss": torch.tensor(loss)}
-    return SimpleNamespace(callback_metrics=metrics, current_epoch=epoch, is_global_zero=True, global_step=epoch)
+    return SimpleNamespace(
+        callback_metrics=metrics, current_epoch=epoch, is_global_zero=True, global_step=epoch, strategy=ALONE
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,7 +42,7 @@ def test_the_best_epoch(epochs: list[tuple[float, float]], best: int, tmp_path: 
 
 def train(callback: Divergence, losses: list[float], *, accumulate: int = 1) -> Any:
     """A trainer that goes through batches with these losses until it is told to stop."""
-    trainer = SimpleNamespace(global_step=0, should_stop=False)
+    trainer = SimpleNamespace(global_step=0, should_stop=False, strategy=ALONE)
     for index, loss in enumerate(losses):
         callback.on_train_batch_start(trainer, None)
         if (index + 1) % accumulate == 0:
