@@ -1,19 +1,12 @@
-"""Where the runs of a sweep happen: each in a process of its own, on this machine, on Slurm or on Ray.
+"""Where the runs of a sweep happen: each in a process of its own, on this machine or, by ``clusters``, on others.
 
 A pool starts a command and returns a function that tells its exit code, or None while it still runs. ``run_all`` keeps
 a pool full, and is the one place where anything is scheduled.
-
-submitit and ray are called directly, although Hydra has a launcher plugin for each. Those plugins run a whole batch of
-jobs and return when the last one is over, while a sweep has to see each run end: it leaves alone what another sweep has
-under way, and chooses the final runs from the search's records. Their versions stand in the way as well (November
-2026): the last release of hydra-submitit-launcher is of 2022, and its release candidate (1.4.0rc3) needs a release
-candidate of Hydra; hydra-ray-launcher 1.2.2 (October 2026) needs cloudpickle below 3 and boto3.
 
 Run as a module, this file becomes the command that it is given, bound to die with its parent.
 """
 
 import ctypes
-import logging
 import os
 import signal
 import subprocess
@@ -21,9 +14,9 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from read_repro.errors import InputError
 
@@ -79,14 +72,30 @@ def run_all(commands: Iterable[tuple[CommandKey, Sequence[str], Path]], pool: Po
 
 
 class Local(Pool):
-    """Processes on this machine."""
+    """Processes on this machine.
 
-    def __init__(self, *, at_once: int) -> None:
+    Args:
+        gpus: of each run, which no other has meanwhile; 0, or a machine without any: all see all.
+
+    Raises:
+        InputError: more runs at once than there are GPUs for.
+    """
+
+    def __init__(self, *, at_once: int, gpus: int = 1) -> None:
         super().__init__(at_once=at_once)
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._gpus, here = gpus, visible_gpus() if gpus else ()
+        self._used: dict[str, subprocess.Popen[bytes] | None] = dict.fromkeys(here)
+        if here and at_once * gpus > len(here):
+            raise InputError(
+                f"hydra.launcher.pool.at_once={at_once}: at {gpus} for each run that takes {at_once * gpus} GPUs, and "
+                f"{len(here)} are here; choose fewer runs, or hydra.launcher.pool.gpus=0, with which they share them"
+            )
 
     def start(self, command: Sequence[str], log: Path) -> Poll:
-        process = spawn(command, log)
+        free = [gpu for gpu, user in self._used.items() if user is None or user.poll() is not None][: self._gpus]
+        process = spawn(command, log, environment={"CUDA_VISIBLE_DEVICES": ",".join(free)} if free else {})
+        self._used |= dict.fromkeys(free, process)
         self._processes = [each for each in self._processes if each.poll() is None] + [process]
         return process.poll
 
@@ -100,89 +109,33 @@ class Local(Pool):
                 process.kill()
 
 
-class Slurm(Pool):
-    """Jobs of a Slurm cluster, by submitit.
-
-    Args:
-        cluster: slurm, or local: submitit's own executor on this machine.
-        folder: for submitit's files.
-        parameters: of each job, by submitit's names.
-    """
-
-    def __init__(self, *, at_once: int, cluster: str, folder: str, parameters: Mapping[str, Any]) -> None:
-        super().__init__(at_once=at_once)
-        try:
-            import submitit
-        except ImportError as error:
-            raise InputError("this launcher needs submitit: pip install 'read-repro[slurm]'") from error
-        self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
-        self._executor.update_parameters(**parameters)
-        self._jobs: list[Any] = []
-
-    def start(self, command: Sequence[str], log: Path) -> Poll:
-        job = self._executor.submit(execute, list(command), log.absolute(), Path.cwd())
-        self._jobs = [each for each in self._jobs if not each.done()] + [job]
-
-        def poll() -> int | None:
-            if not job.done():
-                return None
-            return LOST if job.exception() is not None else job.result()
-
-        return poll
-
-    def stop(self) -> None:
-        for job in self._jobs:
-            job.cancel()
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that a run would see here, by the names that CUDA_VISIBLE_DEVICES takes; asked without torch."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if given is not None:  # CUDA reads it up to the first entry that is none
+        return tuple(takewhile(lambda entry: entry not in ("", "-1"), map(str.strip, given.split(","))))
+    try:
+        said = subprocess.run(
+            ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(said.stdout.split()) if said.returncode == 0 else ()
 
 
-class Ray(Pool):
-    """Tasks of a Ray cluster, or of a Ray on this machine.
-
-    Args:
-        address: of the cluster; None starts Ray here.
-        cpus, gpus: of each run.
-    """
-
-    def __init__(self, *, at_once: int, address: str | None, cpus: float, gpus: float) -> None:
-        super().__init__(at_once=at_once)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # without it, Ray hides every GPU at gpus=0
-        try:
-            import ray
-        except ImportError as error:
-            raise InputError("this launcher needs ray: pip install 'read-repro[ray]'") from error
-        self._ray = ray
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-        self._execute = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(execute)
-
-    def start(self, command: Sequence[str], log: Path) -> Poll:
-        task = self._execute.remote(list(command), log.absolute(), Path.cwd())
-
-        def poll() -> int | None:
-            if not self._ray.wait([task], timeout=0)[0]:
-                return None
-            try:
-                return self._ray.get(task)
-            except self._ray.exceptions.RayError:
-                return LOST
-
-        return poll
-
-    def stop(self) -> None:
-        self._ray.shutdown()
-
-
-def execute(command: Sequence[str], log: Path, folder: Path) -> int:
-    """Run Python with ``command`` in ``folder`` and wait for its exit code: what a cluster's worker does."""
-    return spawn(command, log, folder).wait()
-
-
-def spawn(command: Sequence[str], log: Path, folder: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start Python with ``command``; it dies with this process, in whatever way this one ends."""
+def spawn(
+    command: Sequence[str], log: Path, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start Python with ``command`` and more environment; it dies with this process, in whatever way this one ends."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as file:
         return subprocess.Popen(
-            bound(command), cwd=folder, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            bound(command),
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
 
 
