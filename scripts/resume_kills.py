@@ -77,11 +77,11 @@ class Trial:
                 "said": stderr.decode().splitlines()[-1:]}  # fmt: skip
 
     def _wait(self, process: subprocess.Popen[bytes], name: str, *, epochs: int) -> int:
-        """Until the run has written as many checkpoints as that, or is over; how many it had."""
+        """Until the run has begun to write as many checkpoints as that, or is over; how many it had."""
         seen: set[str] = set()
         while process.poll() is None and len(seen) < epochs:
-            seen |= {path.name for path in (self.folder / name).rglob("checkpoints/[0-9]*")}
-            time.sleep(0.005)
+            seen |= {path.name.lstrip(".") for path in (self.folder / name).rglob("checkpoints/*")}
+            time.sleep(0.002)
         return len(seen)
 
     def spent(self, name: str) -> float:
