@@ -8,7 +8,7 @@ import pytest
 from energy_windows import GPUS, make_window, minutes
 
 from read_repro.measure.energy_formulas import Sample, Window
-from read_repro.measure.energy_summary import FEW_READINGS, duration_s, labels, so_far_kwh, summarise
+from read_repro.measure.energy_summary import FEW_READINGS, across, duration_s, labels, so_far_kwh, summarise
 
 
 def steady(readings: int = 11, *, use: float = 50.0, power_w: float = 200.0, counter_w: float = 200.0) -> list[Sample]:
@@ -225,3 +225,23 @@ def test_a_pause_whose_reading_failed_leaves_no_counters_figure() -> None:
     found = summarise([replace(window, samples=lost)])
     assert found["energy/counter_kwh"] is None
     assert found["energy/eq4_kwh"] == pytest.approx(2 * 0.125 / 60)
+
+
+# ------------------------------------------------------------------------------------------- several nodes or processes
+
+
+def test_the_energy_of_several_nodes_is_their_sum_as_eq_4_sums_over_all_gpus() -> None:
+    one, other = make_window(*steady(use=40.0)), make_window(*steady(use=60.0))
+    found = across([summarise([one]), summarise([other])])
+    assert found["energy/eq4_kwh"] == pytest.approx(10 * 0.25 / 60)
+    assert found["energy/counter_kwh"] == pytest.approx(2 * 10 * 200 / 60 / 1000)
+    assert found["energy/power_limit_w"] == 600
+    assert found["energy/samples"] == 22
+    assert found["energy/coverage"] == 1
+    assert found["energy/longest_gap_s"] == 60
+    assert across([summarise([one])]) == summarise([one])
+
+
+def test_what_one_node_did_not_measure_is_not_known_of_all() -> None:
+    lost = make_window(Sample(time_s=0), Sample(time_s=60, errors=("lost",), last=True))
+    assert across([summarise([make_window(*steady())]), summarise([lost])])["energy/eq4_kwh"] is None

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from read_repro.measure import peak_memory as memory
-from read_repro.measure.peak_memory import PeakMemory, SavedForBackward
+from read_repro.measure.peak_memory import PeakMemory, SavedForBackward, largest
 from read_repro.units import BYTES_PER_GIB
 
 B, S, D, H = 3, 5, 16, 64
@@ -73,6 +73,15 @@ def test_the_peak_sees_200_mb_that_are_gone_at_the_end(monkeypatch: pytest.Monke
     assert gib is not None
     assert 0.17 < gib < 0.25  # 200 MB are 0.186 GiB; the kernel's own count is inexact by some pages a core
     assert ("sampled" in peak.labels()[0]) != can_reset
+
+
+def test_a_peak_is_known_while_its_phase_lasts_and_the_larger_of_two_counts() -> None:
+    with PeakMemory("train", "cpu") as peak:
+        torch.ones(50_000_000)
+        so_far = peak.so_far()
+    assert 0.17 < so_far["memory/train_resident_gib"] <= peak.metrics()["memory/train_resident_gib"]  # type: ignore[operator]
+    assert largest({}, {"a": None, "b": 2.0}) == {"a": None, "b": 2.0}
+    assert largest({"a": 3.0, "b": 1.0}, {"a": None, "b": 2.0}) == {"a": 3.0, "b": 2.0}
 
 
 def test_a_peak_does_not_leak_into_the_next_window() -> None:
