@@ -16,8 +16,7 @@ from tiny_runs import TINY, do
 from read_repro.records.record import Record
 from read_repro.records.store import read_record
 
-SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 2, dropout_rate: 0.0}"
-SETTING = (f"backbone.shape={SHAPE}", "data.batch_size=16", "trainer.max_epochs=2", "optim.lr=3e-3")
+SETTING = ("+backbone.shape.dropout_rate=0.0", "data.batch_size=16", "trainer.max_epochs=2", "optim.lr=3e-3")
 
 
 @pytest.fixture
