@@ -11,7 +11,6 @@ from tiny import build
 
 from read_repro.training.callbacks import BestWeights, Divergence
 
-
 ALONE = SimpleNamespace(reduce=lambda value, **_: value)  # how one process agrees with itself
 
 
