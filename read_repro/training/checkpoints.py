@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins import CheckpointIO
 from safetensors.torch import load_file
 
-from read_repro.backbones.checkpoint import file_sha256
+from read_repro.backbones.checkpoint_files import file_sha256
 from read_repro.foreign import parse_json, read_text, reason
 from read_repro.measure.energy_callback import gathered
 from read_repro.measure.peak_memory import PeakMemory, largest

@@ -21,7 +21,7 @@ from nonsense import MOVING, write_glue
 from places import ROOT
 from tiny_runs import TINY, do
 
-from read_repro.backbones.checkpoint import file_sha256
+from read_repro.backbones.checkpoint_files import file_sha256
 from read_repro.measure.energy_journal import read_windows
 from read_repro.measure.energy_summary import duration_s, summarise
 from read_repro.methods.base import Method
