@@ -163,7 +163,7 @@ class Method(pl.LightningModule):
         """Scores, and the mean loss of the epoch's training, which a checkpoint within an epoch carries on."""
         self._log_scores("val")
         if self.loss_examples:
-            self.log("train/loss", self.trainer.strategy.reduce(self.loss_sum, reduce_op="mean") / self.loss_examples)
+            self.log("train/loss", self._loss_of_all() / self.loss_examples)
         self.loss_sum, self.loss_examples = torch.zeros_like(self.loss_sum), torch.zeros_like(self.loss_examples)
 
     def on_test_epoch_end(self) -> None:
@@ -186,7 +186,11 @@ class Method(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {name: weight.detach() for name, weight in self.trainable().items()}
-        checkpoint["losses"] = (self.loss_sum, self.loss_examples)
+        checkpoint["losses"] = (self._loss_of_all(), self.loss_examples)
+
+    def _loss_of_all(self) -> Tensor:
+        """The sum of losses over the whole batches, of which several processes have a share each."""
+        return self.trainer.strategy.reduce(self.loss_sum, reduce_op="mean")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loss_sum, self.loss_examples = checkpoint["losses"]

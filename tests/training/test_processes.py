@@ -49,6 +49,8 @@ def assert_alike(one: tuple[Record, Path], two: tuple[Record, Path]) -> None:
             assert other[key] == pytest.approx(row[key], rel=1e-4)
     weights, others = (load_file(place / "best.safetensors") for place in (folder, shared_folder))
     for name, weight in weights.items():
+        if name.endswith(".k.bias"):  # it adds the same to all scores of a query, so its gradient is rounding alone
+            continue
         assert (others[name] - weight).norm() <= 1e-3 * weight.norm() + 1e-5, name
     assert shared.metrics["test/score"] == pytest.approx(record.metrics["test/score"], abs=2.5)
 
