@@ -190,7 +190,7 @@ class Method(pl.LightningModule):
 
     def _loss_of_all(self) -> Tensor:
         """The sum of losses over the whole batches, of which several processes have a share each."""
-        return self.trainer.strategy.reduce(self.loss_sum, reduce_op="mean")
+        return self.trainer.strategy.reduce(self.loss_sum.clone(), reduce_op="mean")
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loss_sum, self.loss_examples = checkpoint["losses"]
