@@ -84,7 +84,7 @@ def transformer(family: str) -> Any:
     auto_class = AUTO[ARCHITECTURES[name].kind]
     if family == "t5-gated-untied":  # T5 1.1 and Flan
         made = model(name, auto_class, feed_forward_proj="gated-gelu", tie_word_embeddings=False)
-        made.lm_head.weight = nn.Parameter(torch.randn_like(made.lm_head.weight))
+        made.lm_head.weight = nn.Parameter(0.2 * torch.randn_like(made.lm_head.weight))
         return made
     pools = ARCHITECTURES[name].kind == "encoder" and hasattr(model(name, auto_class), "pooler")
     return model(name, auto_class, options={"add_pooling_layer": False} if pools else {})
