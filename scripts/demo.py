@@ -145,16 +145,17 @@ def draw_picture(records: dict[str, Record], path: Path) -> None:
         ),
         "memory kept for the backward pass, MiB": lambda metrics: metrics["memory/saved_gib"] * 1024,
     }
+    metrics = [record.metrics for record in records.values()]
     figure, row = plt.subplots(1, len(costs), figsize=(10, 4.4), sharey=True, layout="constrained")
     for axes, (title, cost) in zip(row, costs.items(), strict=True):
         for name, record in records.items():
             place = (cost(record.metrics), float(record.metrics["test/score"] or 0))
             axes.plot(*place, MARKERS[name], color=f"C{list(RUNS).index(name)}", markersize=11)
-            words = f"{NAMES[name]}\n{place[1]:.0f} %, epoch {record.best_epoch}"
+            words = f"{NAMES[name]}\n{place[1]:.0f} %, best epoch {record.best_epoch}"
             axes.annotate(words, place, xytext=(10, -8), textcoords="offset points")
-        majority = records["read"].metrics["test/majority"] or 0.0
+        majority, most = records["read"].metrics["test/majority"] or 0.0, max(map(cost, metrics))
         axes.axhline(majority, color="grey", linestyle=":")
-        axes.set(xlabel=title, xlim=(0, 1.45 * max(cost(record.metrics) for record in records.values())))
+        axes.set(xlabel=title, xlim=(-0.05 * most, 1.45 * most))
         axes.set_ylim(0, 100)
         axes.text(0.98, majority / 100 - 0.02, "always the commonest answer", color="grey", ha="right", va="top",
                   transform=axes.transAxes, fontsize="small")  # fmt: skip

@@ -73,7 +73,7 @@ def fill(
         for batch_examples in (order[i : i + batch_size] for i in range(0, len(order), batch_size)):
             for example, stack, part, arrays in states_of(store, backbone, collate, batch_examples, keeps):
                 store.put(example, stack, part, arrays)
-            if batch_examples[0] is order[0]:  # a bar that is not shown does not count
+            if bar.disable and batch_examples[0] is order[0]:  # a bar that is shown says it by itself
                 log.info("frozen states: about %.0f s", expected_s(order, batch_size, time.perf_counter() - started_s))
             pending += sum(map(store.size_bytes, batch_examples))
             if pending >= FLUSH_BYTES:

@@ -23,14 +23,16 @@ from read_repro.terminal.words import (
 )
 
 
-def closing(record: Record, path: Path) -> RenderableType:
-    """What a run has come to, for one that has scores.
+def closing(record: Record) -> RenderableType:
+    """What a run has come to, for one that has scores."""
+    return Group("", scores(record), named_values(_took(record)))
 
-    Args:
-        record: of the run.
-        path: where it was written.
+
+def how_to_use(record: Record, path: Path) -> str:
+    """Where a run's record is, and the command that predicts with it: lines that nothing breaks, so that they can be
+    copied from a terminal.
     """
-    return Group(scores(record), named_values(_took(record, path)))
+    return f"  record         {path}\n  predict        {predict_line(record, path.parent)}"
 
 
 def scores(record: Record) -> RenderableType:
@@ -49,7 +51,7 @@ def _scores(metrics: Mapping[str, float | None]) -> Iterator[tuple[str, str, str
     yield "the commonest answer to all", UNMEASURED, two_digits(metrics.get("test/majority"))
 
 
-def _took(record: Record, path: Path) -> Iterator[tuple[str, str]]:
+def _took(record: Record) -> Iterator[tuple[str, str]]:
     metrics, most = record.metrics, record.config.get("trainer", {}).get("max_epochs", record.epochs)
     yield "epochs", f"{record.epochs} of at most {most}; the best was {record.best_epoch}"
     time_s = metrics.get("time/train_s")
@@ -63,8 +65,6 @@ def _took(record: Record, path: Path) -> Iterator[tuple[str, str]]:
     peak = first_measured(record, PEAK_KINDS)
     yield "peak memory", UNMEASURED if peak is None else f"{peak[0]:.2f} GiB, {peak[1]}"
     yield "trained", trained(metrics)
-    yield "record", str(path)
-    yield "predict", predict_line(record, path.parent)
 
 
 def predict_line(record: Record, folder: Path) -> str:

@@ -34,7 +34,7 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             shown = getattr(record, "shown", None)
-            if shown is not None and console().is_terminal:
+            if console().is_terminal and shown is not None and not isinstance(shown, str):
                 console().print(shown)
             else:
                 console().print(Text(self.format(record), style=LEVEL_STYLES.get(record.levelno, "")), soft_wrap=True)

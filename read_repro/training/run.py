@@ -22,7 +22,7 @@ from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
 from read_repro.records.store import RESULT, finished, write_text
-from read_repro.terminal.closing import closing
+from read_repro.terminal.closing import closing, how_to_use
 from read_repro.terminal.lines import say, waiting
 from read_repro.terminal.opening import resources
 from read_repro.training.attempt import TRY, begin_try, complete_last_try, end_try
@@ -208,7 +208,8 @@ def note_error(folder: Path) -> None:
 def tell(record: Record, path: Path) -> None:
     """How a run ended: its scores and what it took, or one line where it diverged."""
     if record.finished:
-        say(closing(record, path))
+        say(closing(record))
+        say(how_to_use(record, path))
         return
     logger.warning(
         "diverged: the loss left the numbers at step %d with optim.lr=%g, so there are no scores; record: %s",
