@@ -98,7 +98,7 @@ def test_a_multirun_counts_and_ends_with_its_runs_best_first(tmp_path: Path) -> 
     titles, *rows = lines[-3:]
     assert titles.split()[:3] == ["run", "validation", "test"]
     scores = [float(row.split()[1]) for row in rows]
-    assert {row.split()[0] for row in rows} == {"optim.lr=1e-5", "optim.lr=1e-2"}
+    assert {row.split()[0] for row in rows} == {"optim.lr=1e-05", "optim.lr=0.01"}
     assert scores == sorted(scores, reverse=True)
 
 
