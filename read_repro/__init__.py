@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from read_repro.hf.config import ReadConfig
     from read_repro.hf.energy_callback import TrainerEnergy as EnergyCallback
     from read_repro.hf.model import ReadModel, get_read_model
-    from read_repro.training.predict import load
+    from read_repro.prediction.loading import load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,7 +33,7 @@ ROOM_OF = {
     "ReadConfig": "read_repro.hf.config",
     "ReadModel": "read_repro.hf.model",
     "get_read_model": "read_repro.hf.model",
-    "load": "read_repro.training.predict",
+    "load": "read_repro.prediction.loading",
 }
 CALLED_THERE = {"EnergyCallback": "TrainerEnergy"}  # it adds transformers' trainer to the runs' own EnergyCallback
 

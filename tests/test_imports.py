@@ -112,6 +112,7 @@ PLANTED = {
     "training": "import hydra_plugins",
     "hf": "import read_repro.training.run",
     "terminal": "import read_repro.config.files",
+    "prediction": "import read_repro.sweep.jobs",
 }
 
 

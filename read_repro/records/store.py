@@ -22,6 +22,7 @@ from read_repro.records.typed import typed
 
 logger = logging.getLogger(__name__)
 RESULT = "result.json"
+WEIGHTS = "best.safetensors"  # the trained weights beside it, which git ignores
 DIGEST = "sha256"  # the key of a record's last line
 Kind = TypeVar("Kind", bound=AnyRecord)
 

@@ -1,4 +1,4 @@
-"""The one room where all meet: check, build, fit, test, record; and prediction with what was trained.
+"""The one room where all meet: check, build, fit, test, record.
 
 May import: every room above it (config, data, backbones, methods, measure, records, store, terminal).
 """

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from read_repro.measure.energy_journal import read_windows
 from read_repro.records.record import Record
-from read_repro.records.store import RESULT, move_up, read_record, set_aside, sweep_leftovers, write_record
+from read_repro.records.store import RESULT, WEIGHTS, move_up, read_record, set_aside, sweep_leftovers, write_record
 from read_repro.training.checkpoints import CHECKPOINTS
-from read_repro.training.weights import WEIGHTS
 
 logger = logging.getLogger(__name__)
 TRY = "try"

@@ -19,7 +19,6 @@ from read_repro.errors import InputError
 from read_repro.foreign import reason, regular_file, shown
 from read_repro.methods.base import Method
 
-WEIGHTS = "best.safetensors"
 TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 

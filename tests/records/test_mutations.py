@@ -190,7 +190,7 @@ def test_a_run_sets_every_unreadable_mutant_aside_and_loses_none(tmp_path: Path)
 
 
 def test_no_mutant_predicts_and_each_is_refused_in_one_line(tmp_path: Path) -> None:
-    from read_repro.training.predict import load
+    from read_repro.prediction.loading import load
 
     put(tmp_path / "best.safetensors", "")
     for text in of_a_run()[1::6]:

@@ -16,8 +16,8 @@ from nonsense import sentence, write_glue
 from transformers import T5Config, T5ForConditionalGeneration
 
 from read_repro.backbones.random_tokenizer import train_tokenizer
+from read_repro.prediction.command import main
 from read_repro.training import entry
-from read_repro.training.predict import main
 
 TEXT = str(sentence(1, one_token=False)["sentence"])
 
@@ -89,7 +89,7 @@ def test_a_genuine_run_predicts_from_where_it_was_copied_to(
     place = copy_of(genuine, tmp_path)
     assert {path.stat().st_mode for path in (genuine.result, genuine.weights)} == {ordinary(tmp_path)}
     assert main([f"run={place.run}", TEXT]) == 0
-    assert capsys.readouterr().out.split("\n")[0] in ("acceptable", "unacceptable")
+    assert capsys.readouterr().out.split("\t")[0] in ("acceptable", "unacceptable")
 
 
 @pytest.mark.parametrize("name", RECORDS)
