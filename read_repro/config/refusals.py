@@ -39,7 +39,8 @@ def explain(error: "ValidationError", schema: Mapping[str, Any], given: Mapping[
         given: the values; keys of an optional section that is not there are not proposed.
         prefix: the place of that schema in the whole configuration, such as ``data.``.
     """
-    first = min(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
+    found = error.errors(include_url=False)
+    first = min(found, key=lambda each: each["type"] != "extra_forbidden")
     key = (prefix + ".".join(map(str, first["loc"]))).rstrip(".")
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
@@ -48,8 +49,15 @@ def explain(error: "ValidationError", schema: Mapping[str, Any], given: Mapping[
         return unknown_key(key, first["input"], known)
     allowed = _described(_at(schema, first["loc"]), schema)
     if first["type"] == "missing":
-        return f"{key} is missing: {allowed} is needed"
+        lacking = [(prefix + ".".join(map(str, each["loc"]))) for each in found if each["type"] == "missing"]
+        more = f"; so are {', '.join(lacking[1:])}" if lacking[1:] else ""
+        return f"{key} is missing: {allowed} is needed{more}{whole(key.partition('.')[0])}"
     return f"{key}={as_given(first['input'])}: {allowed} is needed"
+
+
+def whole(section: str) -> str:
+    """Where a whole file of a kind that users write themselves is shown; of other kinds nothing."""
+    return "; docs/add-a-task.md shows a whole file" if section == "task" else ""
 
 
 def unknown_key(key: str, value: Any, known: Collection[str]) -> str:

@@ -14,12 +14,12 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from read_repro.config.files import construct_shipped, names, settings
-from read_repro.config.refusals import as_given, explain
+from read_repro.config.refusals import as_given, explain, whole
 from read_repro.config.signatures import keywords
 from read_repro.errors import InputError
 from read_repro.units import SECONDS_PER_DAY
 
-Source = Literal["hub", "local", "synthetic"]
+Source = Literal["hub", "local", "synthetic", "own"]
 Targets = Literal["words", "digits"]
 Count = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -59,9 +59,13 @@ class DataSection(Section):
     train_limit: Count | None
 
     @model_validator(mode="after")
-    def _a_local_source_has_a_path(self) -> Self:
+    def _a_source_of_files_has_a_path(self) -> Self:
         if self.source == "local" and self.path is None:
             raise InputError("data=local needs data.path=<folder>, holding <task>/train.parquet and so on")
+        if self.source == "own" and self.path is None:
+            raise InputError(
+                "task=custom needs data.path=<file>: csv, tsv, json, jsonl, parquet, or a folder of splits"
+            )
         return self
 
 
@@ -204,6 +208,9 @@ def _part(group: str, target: str) -> type[Part]:
 def _known(group: str, node: Any) -> str:
     """The ``_target_`` of a part, which has to be that of a file of its group: nothing else is ever built."""
     target = node.get("_target_") if isinstance(node, Mapping) else node
+    if target is None:
+        ours = " or ".join(sorted(_targets(group)))
+        raise InputError(f"{group}._target_ is missing from the file of this {group}: it names {ours}{whole(group)}")
     if not isinstance(target, str) or target not in _targets(group):
         raise InputError(f"{group}._target_={as_given(target)}: only what a file of conf/{group} names can be built")
     return target
@@ -211,5 +218,6 @@ def _known(group: str, node: Any) -> str:
 
 @cache
 def _targets(group: str) -> frozenset[str]:
-    contents = (settings(group, name) for name in names(group))
-    return frozenset(content.get(group, content)["_target_"] for content in contents)  # a method's spans several groups
+    contents = (settings(group, name) or {} for name in names(group))  # a file that is not filled in yet may be empty
+    nodes = (content.get(group, content) for content in contents)  # a method's spans several groups
+    return frozenset(node["_target_"] for node in nodes if "_target_" in (node or {}))

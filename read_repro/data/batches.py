@@ -106,10 +106,21 @@ def answer_ids(
         ids = {answer: continuation(tokenizer, ASK.strip(), f" {answer}") for answer in task.answers(targets)}
         begins = {row[:length] for row in ids.values() for length in range(1, len(row))}
         end = (tokenizer.eos_token_id,) if begins & set(ids.values()) else ()
-        return {answer: row + end for answer, row in ids.items()}
+        return _told_apart({answer: row + end for answer, row in ids.items()})
     ids = {answer: tuple(tokenizer(answer)["input_ids"]) for answer in task.answers(targets)}
     end = (tokenizer.eos_token_id,)
-    return {answer: row if row[-1:] == end else row + end for answer, row in ids.items()}
+    return _told_apart({answer: row if row[-1:] == end else row + end for answer, row in ids.items()})
+
+
+def _told_apart(ids: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The same, unless two answers are one to the tokenizer, as names in letters that it does not know are."""
+    first = {row: answer for answer, row in reversed(ids.items())}
+    if same := [answer for answer, row in ids.items() if first[row] != answer]:
+        raise InputError(
+            f"the tokenizer writes {first[ids[same[0]]]!r} and {same[0]!r} alike, so that answers could not be told "
+            "apart: use data.targets=digits, or give the classes other words (task.words)"
+        )
+    return ids
 
 
 def collate(examples: list[Example], *, pad_id: int) -> dict[str, Tensor]:

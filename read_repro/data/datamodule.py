@@ -186,10 +186,11 @@ class GlueData(pl.LightningDataModule):
 
 
 def read_tasks(folder: Path = CONF / "task") -> Iterator[Task]:
-    """The tasks of a config folder, by name, without Hydra."""
+    """The whole tasks of a config folder, by name, without Hydra; those that own data complete are left out."""
     for file in sorted(folder.glob("*.yaml")):
-        keywords = yaml.safe_load(file.read_text(encoding="utf-8"))
-        yield Task(**{key: value for key, value in keywords.items() if key != "_target_"})
+        keywords = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        if str(keywords.get("_target_", "")).endswith(f".{Task.__name__}"):
+            yield Task(**{key: value for key, value in keywords.items() if key != "_target_"})
 
 
 def main(arguments: list[str] | None = None) -> int:

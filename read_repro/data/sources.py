@@ -1,19 +1,17 @@
 """Where examples come from: the hub, a local folder or our generator, read and checked once, before torch is imported.
 
-A local folder holds ``<task>/<file>.<parquet|jsonl|csv|tsv>`` in the hub's columns, one file a split. CSV and TSV
-have a header and the usual double quotes. Examples are counted from 1, a header not counted.
+A local folder holds ``<task>/<file>.<parquet|jsonl|csv|tsv|json>`` in the hub's columns, one file a split; ``own`` data
+are one file, or a folder of splits, of a user's own columns. Examples are counted from 1, a header not counted.
 """
 
-import csv
-import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import get_args
 
 from read_repro.config.schema import Source
+from read_repro.data.files import FORMATS, read_table
 from read_repro.data.tasks import Row, Task
 from read_repro.errors import InputError
-from read_repro.foreign import regular_file
 from read_repro.hub import WAYS_OUT, hub_reachable
 
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -28,7 +26,7 @@ def read(task: Task, *, source: str, path: str | None) -> Tables:
     Args:
         task: names the files, the columns and the labels allowed.
         source: one of ``SOURCES``.
-        path: the hub's repository, or the local folder; unused by ``synthetic``.
+        path: the hub's repository, the local folder, or the user's own file or folder; unused by ``synthetic``.
 
     Raises:
         InputError: naming file, example and column, and what is allowed.
@@ -37,6 +35,7 @@ def read(task: Task, *, source: str, path: str | None) -> Tables:
         "hub": _read_hub,
         "local": _read_local,
         "synthetic": _read_synthetic,
+        "own": _read_own,
     }
     raw = readers[source](task, path or "")
     tables = {name: check_rows(task, rows, file=file) for name, (file, rows) in raw.items()}
@@ -50,44 +49,41 @@ def check_rows(task: Task, rows: Iterable[dict], *, file: str) -> list[Row]:
     for number, row in enumerate(rows, start=1):
         if None in row:
             raise InputError(f"{file}, example {number}: more fields than columns; quote a text that holds a separator")
-        for column in (*task.columns, "label"):
+        for column in (*task.columns, task.label):
             if column not in row:
-                columns = ", ".join((*task.columns, "label"))
+                columns = ", ".join((*task.columns, task.label))
                 raise InputError(f"{file}, example {number}: no column {column}; task {task.name} reads {columns}")
         for column in task.columns:
             if not isinstance(row[column], str) or not row[column].strip():
                 raise InputError(f"{file}, example {number}, column {column}: {row[column]!r}; want a text, not empty")
         texts: Row = {column: row[column] for column in task.columns}
-        checked.append({**texts, "label": _label(task, row["label"], f"{file}, example {number}, column label")})
+        where = f"{file}, example {number}, column {task.label}"
+        checked.append({**texts, "label": _label(task, row[task.label], where)})
     if not checked:
         raise InputError(f"{file}: no examples; want at least one")
     return checked
 
 
 def _label(task: Task, given: object, where: str) -> int | float:
-    """CSV brings labels as text and JSON may bring whole floats, so only the value counts."""
-    try:
-        value = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        value = float("nan")
-    if task.regression:
-        low, high = task.bounds
-        if not low <= value <= high:
-            raise InputError(f"{where}: {given!r}; want a number from {low:g} to {high:g}")
+    value = task.label_of(given)
+    if value is not None:
         return value
-    if value not in range(len(task.classes)):
-        allowed = ", ".join(f"{i} ({name})" for i, name in enumerate(task.classes))
-        raise InputError(f"{where}: {given!r}; allowed: {allowed}")
-    return int(value)
+    if task.regression:
+        low, high = task.number_range or task.bounds
+        raise InputError(f"{where}: {given!r}; want a number from {low:g} to {high:g}")
+    allowed = ", ".join(f"{i} ({name})" for i, name in enumerate(task.classes))
+    raise InputError(f"{where}: {given!r}; allowed: {allowed}")
 
 
 def _check_split(task: Task, counts: dict[str, tuple[str, int]]) -> None:
     """Refuse files that would leave a split empty; checked here, because splitting itself needs torch."""
     file, rows = counts["train"]
-    if task.split == "hold_out_train" and rows <= (task.hold_out or 0):
-        raise InputError(f"{file}: {rows:,} examples; {task.hold_out:,} become validation, so want more than that")
-    file, rows = counts["validation"]
-    if task.split == "halve_validation" and rows < 2:
+    held_out = (task.hold_out or 0) * (2 if task.split == "hold_out_both" else 1)
+    if rows <= held_out:
+        into = "validation and test" if task.split == "hold_out_both" else "validation"
+        raise InputError(f"{file}: {rows:,} examples; {held_out:,} become {into}, so want more than that")
+    if task.split == "halve_validation" and counts["validation"][1] < 2:
+        file, rows = counts["validation"]
         raise InputError(f"{file}: {rows} example; it is halved into validation and test, so want at least 2")
 
 
@@ -96,57 +92,23 @@ def _read_local(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
         raise InputError(
             f"data.path={path or None} is no folder; want one that holds {task.name}/train.parquet and so on"
         )
-    return {name: _read_file(_find(Path(path) / task.name, name)) for name in task.files.values()}
+    found = {name: _find(Path(path) / task.name, name) for name in task.files.values()}
+    return {name: (str(file), read_table(file)) for name, file in found.items()}
+
+
+def _read_own(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:
+    folder = Path(path) if Path(path).is_dir() else Path(path).parent
+    return {name: (str(folder / name), read_table(folder / name)) for name in task.files.values()}
 
 
 def _find(folder: Path, name: str) -> Path:
     # Each split has one file, which is named. Libraries that infer the splits of a folder silently merge MNLI's two
     # validation files into one.
     found = sorted(p for p in folder.iterdir() if p.stem == name) if folder.is_dir() else []
-    if len(found) == 1 and found[0].suffix in _FORMATS:
+    if len(found) == 1 and found[0].suffix in FORMATS:
         return found[0]
     came = ", ".join(p.name for p in found) or "nothing of that name"
-    raise InputError(f"{folder}: {came}; want exactly one of {', '.join(name + suffix for suffix in _FORMATS)}")
-
-
-def _read_file(file: Path) -> tuple[str, list[dict]]:
-    from pyarrow.lib import ArrowException
-
-    try:
-        return str(file), _FORMATS[file.suffix](regular_file(file))
-    except (OSError, ValueError, csv.Error, ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file} cannot be read as {file.suffix[1:]}: {reason}") from error
-
-
-def _parquet(file: Path) -> list[dict]:
-    from pyarrow.parquet import read_table
-
-    with file.open("rb") as stream:
-        return read_table(stream).to_pylist()
-
-
-def _jsonl(file: Path) -> list[dict]:
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
-    if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("want one JSON object a line")
-    return rows
-
-
-def _separated(delimiter: str) -> Callable[[Path], list[dict]]:
-    def rows(file: Path) -> list[dict]:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            return list(csv.DictReader(lines, delimiter=delimiter, strict=True))
-
-    return rows
-
-
-_FORMATS: dict[str, Callable[[Path], list[dict]]] = {
-    ".parquet": _parquet,
-    ".jsonl": _jsonl,
-    ".csv": _separated(","),
-    ".tsv": _separated("\t"),
-}
+    raise InputError(f"{folder}: {came}; want exactly one of {', '.join(name + suffix for suffix in FORMATS)}")
 
 
 def _read_synthetic(task: Task, path: str) -> dict[str, tuple[str, list[dict]]]:

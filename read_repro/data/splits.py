@@ -4,6 +4,7 @@
 - ``hold_out_train`` (QNLI, QQP, SST-2): the first rows of the permuted training file are validation, the others train;
   the validation file is test, in its own order.
 - ``keep`` (MNLI): each split has its file; mismatched is validation, matched is test.
+- ``hold_out_both`` (own data in one file): the first rows of the permuted file are validation, as many after them test.
 
 The permutation is ``torch.randperm`` of a generator seeded with 42 whatever the run's seed, as Compacter and LST do.
 """
@@ -16,6 +17,7 @@ import torch
 
 from read_repro.data.sources import Tables
 from read_repro.data.tasks import Row, Task
+from read_repro.errors import InputError
 
 PERMUTATION_SEED = 42
 
@@ -70,7 +72,24 @@ def _by_rule(task: Task, tables: Tables) -> dict[str, list[Row]]:
         order = permutation(len(rows))
         held, kept = order[: task.hold_out], order[task.hold_out :]
         files |= {"train": [rows[i] for i in kept], "validation": [rows[i] for i in held], "test": files["validation"]}
+    if task.split == "hold_out_both":
+        rows, each = files["train"], task.hold_out or 0
+        order = permutation(len(rows))
+        parts = {"train": order[2 * each :], "validation": order[:each], "test": order[each : 2 * each]}
+        files = {name: [rows[i] for i in indices] for name, indices in parts.items()}
+        _check_classes(task, files["train"])
     return files
+
+
+def _check_classes(task: Task, train: list[Row]) -> None:
+    """Refuse a split that leaves nothing of a class to learn from, which happens to a class of few examples."""
+    unseen = set(range(len(task.classes))) - {row["label"] for row in train}
+    if unseen:
+        names = ", ".join(task.classes[index] for index in sorted(unseen))
+        raise InputError(
+            f"task {task.name}: every example of {names} is held out for validation or test; add examples of it, or "
+            "give data.path=<folder> with files of your own for train, validation and test"
+        )
 
 
 def _cut_labels(task: Task, sizes: dict[str, int]) -> list[str]:

@@ -1,6 +1,7 @@
-"""A GLUE task: which columns are read, how an example and its answer are written as text, what scores it (section 3.2).
+"""A task: which columns are read, how an example and its answer are written as text, what scores it (section 3.2).
 
-The numbers and words of each task stand in ``conf/task/<name>.yaml``; a new task is one more such file.
+The numbers and words of each GLUE task stand in ``conf/task/<name>.yaml``; a new task is one more such file. What a
+user's own file leaves unsaid is found in it by ``read_repro.data.own_task``.
 Text formats: Raffel et al. 2020, arXiv 1910.10683, appendix D (``words``); Sung et al. 2022, arXiv 2206.06522, as their
 code runs it (``digits``).
 """
@@ -13,11 +14,12 @@ from typing import get_args
 import numpy as np
 
 from read_repro.config.schema import Targets
+from read_repro.data.metric_names import check_metric
 from read_repro.errors import InputError
 from read_repro.foreign import shown
 
 Row = dict[str, str | int | float]  # a task's text columns and its "label"
-SPLIT_RULES = ("keep", "halve_validation", "hold_out_train")
+SPLIT_RULES = ("keep", "halve_validation", "hold_out_train", "hold_out_both")
 MAX_ANSWERS = 100_000  # so many label texts a regression task may have at most
 TARGETS: tuple[str, ...] = get_args(Targets)
 
@@ -29,37 +31,42 @@ class Task:
     Args:
         name: the folder of the task in a local source and its configuration on the hub.
         columns: the text columns, in the order in which an encoder reads them as a pair.
+        label: the column of the labels, which are class names or their ids.
         classes: class names in the order of their ids.
-        words: T5's label word of each class.
-        text: T5's source text, a format string over ``columns``.
+        words: T5's label word of each class; left out, its name.
+        text: T5's source text, a format string over ``columns``; left out, ``column: value column: value``.
         lst_text: the source text with ``targets="digits"`` where LST's differs from T5's.
-        metric: a name that ``read_repro.data.metrics.score`` knows.
+        metric: a key of ``metric_names.METRIC_PARTS``.
         split: one of ``SPLIT_RULES``, see ``read_repro.data.splits``.
         files: which file of the source stands for ``train``, ``validation`` and, where the rule takes one, ``test``.
         official: rows in each split of the full data, after splitting; empty if there is no such figure.
-        hold_out: rows of train that become validation (rule ``hold_out_train``).
+        hold_out: rows of train that become validation (rule ``hold_out_train``), and as many test (``hold_out_both``).
         bounds: lowest and highest value of a regression label.
+        number_range: lowest and highest number in the files where their scale is another; they stand for ``bounds``.
         step: grid on which ``targets="words"`` writes a regression label.
     """
 
     name: str
     columns: tuple[str, ...]
     classes: tuple[str, ...]
-    words: tuple[str, ...]
-    text: str
     metric: str
     split: str
     files: Mapping[str, str]
+    label: str = "label"
+    words: tuple[str, ...] = ()
+    text: str | None = None
     official: Mapping[str, int] = field(default_factory=dict)
     lst_text: str | None = None
     hold_out: int | None = None
     bounds: tuple[float, ...] = ()
+    number_range: tuple[float, ...] = ()
     step: float | None = None
 
     def __post_init__(self) -> None:
         """Turn Hydra's containers into plain ones and check what the fields promise each other."""
-        for key in ("columns", "classes", "words", "bounds"):
+        for key in ("columns", "classes", "words", "bounds", "number_range"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
+        object.__setattr__(self, "words", self.words or self.classes)
         for key in ("files", "official"):
             object.__setattr__(self, key, dict(getattr(self, key)))
         if self.split not in SPLIT_RULES:
@@ -79,13 +86,20 @@ class Task:
                 )
         for text in filter(None, (self.text, self.lst_text)):
             self._check_text(text)
-        wanted = {"train", "validation"} | ({"test"} if self.split == "keep" else set())
+        wanted = {"keep": {"train", "validation", "test"}, "hold_out_both": {"train"}}.get(
+            self.split, {"train", "validation"}
+        )
         if set(self.files) != wanted:
             raise InputError(
                 f"task {self.name}: files names {sorted(self.files)}, split={self.split} takes {sorted(wanted)}"
             )
-        if self.split == "hold_out_train" and not self.hold_out:
-            raise InputError(f"task {self.name}: split=hold_out_train needs hold_out, the rows of train to hold out")
+        if self.split.startswith("hold_out") and not self.hold_out:
+            raise InputError(f"task {self.name}: split={self.split} needs hold_out, the rows of train to hold out")
+        check_metric(self.name, self.metric, classes=len(self.classes))
+        if self.number_range and not (len(self.number_range) == 2 and self.number_range[0] < self.number_range[1]):
+            raise InputError(
+                f"task {self.name}: number_range {list(self.number_range)} is not a lower and a higher number"
+            )
 
     def _check_text(self, text: str) -> None:
         """Columns in braces and nothing else: a format string can also reach into Python's objects."""
@@ -111,8 +125,10 @@ class Task:
         return len(self.classes) or 1
 
     def source(self, row: Row, targets: str = "words") -> str:
-        """Text that T5 reads, with the task's name in front."""
+        """Text that T5 reads; GLUE's have the task's name in front."""
         template = self.lst_text if targets == "digits" and self.lst_text else self.text
+        if template is None:
+            return " ".join(f"{column}: {row[column]}" for column in self.columns)
         return template.format(**row)
 
     def target(self, label: int | float, targets: str) -> str:
@@ -137,14 +153,48 @@ class Task:
         low, high = (round(bound * self._per_unit(targets)) for bound in self.bounds)
         return tuple(f"{tick / self._per_unit(targets):.1f}" for tick in range(low, high + 1))
 
-    def value(self, text: str) -> int | float:
-        """Class id or number that an answer stands for, whichever of ``TARGETS`` wrote it."""
+    def value(self, text: str, targets: str | None = None) -> int | float:
+        """Class id or number that an answer stands for, written as ``targets`` says or else as any of ``TARGETS``."""
         if self.regression:
             return float(text)
-        for targets in TARGETS:
-            if text in self.answers(targets):
-                return self.answers(targets).index(text)
+        for kind in TARGETS if targets is None else (targets,):
+            if text in self.answers(kind):
+                return self.answers(kind).index(text)
         raise InputError(f"task {self.name}: {text!r} is no answer; allowed: {', '.join(self.words)}, or a class id")
+
+    def label_of(self, given: object) -> int | float | None:
+        """The class id or the number (within ``bounds``) of a label as a file has it; None for what is none of ours.
+
+        A class may be given by its name or by its id; what is a name is never taken for an id.
+        """
+        if not self.regression and (name := label_text(given)) in self.classes:
+            return self.classes.index(name)
+        try:
+            value = float(given)  # type: ignore[arg-type]  # CSV brings labels as text, JSON may bring whole floats
+        except (TypeError, ValueError, OverflowError):
+            return None
+        if not self.regression:
+            return int(value) if value in range(len(self.classes)) else None
+        low, high = self.number_range or self.bounds
+        if not low <= value <= high:
+            return None
+        return (
+            self.bounds[0] + (value - low) / (high - low) * (self.bounds[1] - self.bounds[0])
+            if self.number_range
+            else value
+        )
+
+    def number(self, value: float) -> float:
+        """A predicted number on the scale that the files have."""
+        if not self.number_range:
+            return value
+        (low, high), (bottom, top) = self.number_range, self.bounds
+        return low + (value - bottom) / (top - bottom) * (high - low)
 
     def _per_unit(self, targets: str) -> int:
         return round(1 / self.step) if targets == "words" and self.step else 10
+
+
+def label_text(given: object) -> str:
+    """A label as text: what a file has, without spaces around it; true and false as JSON writes them."""
+    return str(given).lower() if isinstance(given, bool) else str(given).strip()

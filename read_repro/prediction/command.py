@@ -109,7 +109,7 @@ def answer(request: Request) -> None:
     Raises:
         InputError: the run, the texts or the output cannot be used.
     """
-    task = task_of(finished_run(request.run).config["task"])
+    task = task_of(finished_run(request.run).config.get("task"))
     table: list[dict[str, Any]] = []
     if request.input is not None:
         if request.input.suffix not in FORMATS:

@@ -54,12 +54,17 @@ def setting(config: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, An
     return {short(key): ours[key] for key in sorted(differs, key=short)}
 
 
-def identity(config: Mapping[str, Any], files: Mapping[str, Any], *, method: str) -> dict[str, Any]:
-    """What names the run of ``config``; ``files`` is the same choice of config files, without anything overridden."""
+def identity(
+    config: Mapping[str, Any], files: Mapping[str, Any], *, method: str, task: str | None = None
+) -> dict[str, Any]:
+    """What names the run of ``config``; ``files`` is the same choice of config files, without anything overridden.
+
+    ``task`` is its task's name where only the data tell it.
+    """
     return {
         "backbone": config["backbone"]["name"],
         "data": config["data"]["source"],
-        "task": config["task"]["name"],
+        "task": task or config["task"]["name"],
         "method": method,
         "setting": setting(config, files),
         "seed": config["seed"],

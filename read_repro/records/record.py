@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
-from read_repro.records.typed import MetricName, Name, Text
+from read_repro.records.typed import MetricName, Name, OwnWord, Text
 
 SCHEMA = 1
 Metrics = Mapping[MetricName, float | None]  # what was not measured is None
@@ -43,6 +43,25 @@ class DataInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """How well one class was told on the test split, times 100; None where a score is undefined.
+
+    Args:
+        name: as the data have it.
+        precision: None for a class that was never predicted.
+        recall: None for a class that has no example in the test split.
+        f1: None for a class that has none and was never predicted.
+        examples: how many of the test split are of this class.
+    """
+
+    name: OwnWord
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    examples: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """One training run.
 
@@ -54,6 +73,9 @@ class Record:
         trained_weights: the digest of what ``best.safetensors`` beside the record holds; None in records from before.
         method_version: the method's ``VERSION``; 1 in records from before it was written.
         history: one row an epoch.
+        classes: the scores of each class on the test split, in the order of the classes' ids; empty for numbers, for
+            a run that diverged, and in records from before.
+        confusion: test examples, a row for each true class and a column for each predicted one, in the same order.
         resumed: how often the run was ended before its time and went on from a checkpoint.
         diverged_step: the optimiser's step at which the loss left the numbers.
     """
@@ -82,6 +104,8 @@ class Record:
     best_epoch: int
     steps: int
     data_info: DataInfo
+    classes: tuple[ClassScores, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
     diverged_step: int | None = None
     resumed: int = 0
 

@@ -11,7 +11,7 @@ from functools import cache, partial
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from read_repro.foreign import NAME
+from read_repro.foreign import NAME, UNPRINTABLE
 
 T = TypeVar("T")
 ValueReader = Callable[[Any, str], Any]
@@ -21,6 +21,11 @@ LARGEST = 1e30  # of a number; sums and squares of such numbers are still finite
 def is_text(value: str) -> bool:
     """Whether a string is one line of printable characters that means nothing to Markdown tables or Matplotlib."""
     return value.isprintable() and not set(value) & set("|$`")
+
+
+def is_line(value: str) -> bool:
+    """Whether a string is one line without control characters, which a user's own word has to be, and no more."""
+    return not UNPRINTABLE.search(value) and "\n" not in value
 
 
 def is_name(value: str) -> bool:
@@ -34,6 +39,7 @@ def is_metric(value: str) -> bool:
 
 
 Text = Annotated[str, is_text]
+OwnWord = Annotated[str, is_line]
 Name = Annotated[str, is_name]
 MetricName = Annotated[str, is_metric]
 

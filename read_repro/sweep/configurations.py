@@ -41,10 +41,13 @@ def shared(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str,
     """The configuration that the pairs (key, value) of ``base`` give, and that of the config files alone.
 
     The task is put in afterwards, because its file fills the node ``task`` and nothing else: so seven tasks take one
-    composition of all other files.
+    composition of all other files. Own data, whose task also names their source, are composed as a whole.
     """
     groups = dict(base)
-    rest = tuple(f"{key}={text}" for key, text in base if key != "task")
+    own = "task" in groups and _names_its_source(groups["task"])
+    if own:
+        del groups["task"]
+    rest = tuple(f"{key}={text}" for key, text in base if key != "task" or own)
     ours = compose_once(rest)
     config, files = plain_values(ours), _files(ours)
     if "task" in groups:
@@ -52,6 +55,12 @@ def shared(base: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str,
         config = {**config, "task": plain_values(compose_once((f"task={groups['task']}", *overridden)))["task"]}
         files = {**files, "task": plain_values(compose_once((f"task={groups['task']}",)))["task"]}
     return config, files
+
+
+@cache
+def _names_its_source(task: str) -> bool:
+    """Whether a task's file chooses where the data come from, and so changes more than the node ``task``."""
+    return compose_once((f"task={task}",)).data.source == "own"
 
 
 def _files(config: DictConfig) -> dict[str, Any]:

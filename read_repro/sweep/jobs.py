@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from read_repro.config.overrides import Choices, learning_rates, parse, texts
+from read_repro.data.own_task import completed
 from read_repro.errors import InputError
 from read_repro.records.naming import identity, run_name
 from read_repro.records.standing import competing
@@ -150,7 +151,9 @@ def _runs(choices: Choices, data: dict[str, dict[str, Any]]) -> Iterator[Job]:
         config = changed(config, varied)
         check_values(config)
         data[json.dumps(config["data"])] = config["data"]
-        named = identity(config, files, method=chosen["method"])
+        task = completed(config["task"], config["data"])
+        named = identity(config, files, method=chosen["method"], task=task["name"])
+        config = {**config, "task": task}
         candidates = swept & competing(config)
         apart = (f"{key}={text}" for key, text in chosen.items() if key not in candidates and key != "seed")
         rest = config["data"]["train_limit"], config["trainer"]["max_epochs"], config["cache"]["place"]

@@ -61,11 +61,18 @@ def _command(method: MethodRows, tasks: list[str], seeds: str = "") -> str:
     """The sweep that makes these runs; where only seeds are missing, its second stage is enough."""
     name, _, differs = method.variant.partition(",")
     words = [f"python train.py experiment={'table2' if method.variant == UNROLLED else 'table1'}"]
-    words += [*_place(method.block), f"method={name}", *overrides(differs), f"task={','.join(tasks)}"]
+    words += [*_place(method.block), f"method={name}", *overrides(differs), *_asked(method.block, tasks)]
     return " ".join([*words, *([f"stage=final seed={seeds}"] if seeds else [])])
 
 
+def _asked(block: Block, tasks: list[str]) -> list[str]:
+    """The tasks as a command line has them; own data go by their files, of which a record keeps only the hash."""
+    if block.data == "own":
+        return ["task=custom", f"data.path=<the file of {' or '.join(tasks)}>"]
+    return [f"task={','.join(tasks)}"]
+
+
 def _place(block: Block) -> list[str]:
-    words = [f"backbone={block.backbone}", f"data={block.data}"]
+    words = [f"backbone={block.backbone}", *([] if block.data == "own" else [f"data={block.data}"])]
     words += [f"data.train_limit={block.train_limit}"] if block.train_limit is not None else []
     return words + overrides(block.shared)

@@ -22,10 +22,12 @@ from read_repro.terminal.words import (
     two_digits,
 )
 
+MOST_COLUMNS = 8  # a confusion matrix of more classes is in the record, and no screen is wide enough for it
+
 
 def closing(record: Record) -> RenderableType:
     """What a run has come to, for one that has scores."""
-    return Group("", scores(record), named_values(_took(record)))
+    return Group("", scores(record), *_by_class(record), named_values(_took(record)))
 
 
 def how_to_use(record: Record, path: Path) -> str:
@@ -49,6 +51,21 @@ def _scores(metrics: Mapping[str, float | None]) -> Iterator[tuple[str, str, str
     if len(parts) != 1:
         yield score_name(metrics, "test"), two_digits(metrics.get("val/score")), two_digits(metrics.get("test/score"))
     yield "the commonest answer to all", UNMEASURED, two_digits(metrics.get("test/majority"))
+
+
+def _by_class(record: Record) -> Iterator[RenderableType]:
+    """Each class's scores on the test split, and which classes were taken for which; nothing for numbers."""
+    if not record.classes:
+        return
+    rows = (
+        (each.name, *map(two_digits, (each.precision, each.recall, each.f1)), str(each.examples))
+        for each in record.classes
+    )
+    yield columns(("each class on test", "precision", "recall", "F1", "examples"), rows)
+    if len(record.classes) <= MOST_COLUMNS:
+        names = [each.name for each in record.classes]
+        counts = zip(names, record.confusion, strict=True)
+        yield columns(("true, by what it was taken for", *names), ((name, *map(str, row)) for name, row in counts))
 
 
 def _took(record: Record) -> Iterator[tuple[str, str]]:

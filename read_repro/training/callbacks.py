@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,12 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from read_repro.data.metrics import by_class
 from read_repro.measure.energy_callback import EnergyCallback, gathered
 from read_repro.methods.base import Method
-from read_repro.training.weights import WEIGHTS, save_trainable
+from read_repro.records.record import ClassScores
+from read_repro.records.store import WEIGHTS
+from read_repro.training.weights import save_trainable
 
 
 class BestWeights(pl.Callback):
@@ -180,6 +183,29 @@ class History(pl.Callback):
             "time/step_s": self.train_s / self.steps,
             "time/examples_per_s": sum(gathered(self.examples)) / self.train_s,
         }
+
+
+class TestedClasses(pl.Callback):
+    """Keeps the scores of each class of the test; none for a task of numbers."""
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = classes
+        self.scores: tuple[ClassScores, ...] = ()
+        self.confusion: tuple[tuple[int, ...], ...] = ()
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Lightning asks callbacks before the method itself, which then gives up its outcomes."""
+        assert isinstance(pl_module, Method)
+        if not self.classes:
+            return
+        predictions, labels = (torch.cat(column).tolist() for column in zip(*pl_module.outcomes, strict=True))
+        found = by_class(predictions, labels, len(self.classes))
+        columns = zip(self.classes, found.precision, found.recall, found.f1, found.examples, strict=True)
+        self.scores = tuple(
+            ClassScores(name=name, precision=precision, recall=recall, f1=f1, examples=examples)
+            for name, precision, recall, f1, examples in columns
+        )
+        self.confusion = found.confusion
 
 
 class Latency(pl.Callback):

@@ -28,11 +28,11 @@ from read_repro.measure.energy_callback import gathered
 from read_repro.measure.peak_memory import PeakMemory, largest
 from read_repro.records.fingerprint import Facts, fingerprint
 from read_repro.records.record import Metrics
-from read_repro.records.store import DIGEST, link, signed, sync, write_text
+from read_repro.records.store import DIGEST, WEIGHTS, link, signed, sync, write_text
 from read_repro.records.typed import Text, typed
 from read_repro.training.callbacks import History
 from read_repro.training.trainer import random_states, set_random_states
-from read_repro.training.weights import WEIGHTS, save_tensors
+from read_repro.training.weights import save_tensors
 
 logger = logging.getLogger(__name__)
 CHECKPOINTS = "checkpoints"  # the folder of them, in that of a try

@@ -21,6 +21,7 @@ from read_repro.config.composition import explain_composition, resolved
 from read_repro.config.files import CONF, default_choices
 from read_repro.config.overrides import parse
 from read_repro.config.schema import TrainerSection, read_config
+from read_repro.data.own_task import completed
 from read_repro.errors import InputError, Stopped, signals_stop, system_refusal, system_refusals
 from read_repro.foreign import refuse_code
 from read_repro.records.naming import identity, run_name
@@ -32,6 +33,7 @@ from read_repro.training.checks import check, rank_of
 
 logger = logging.getLogger("read_repro.train")
 VERBOSE = "hydra.verbose=[read_repro]"  # what -v stands for: this package's log from DEBUG on, the configuration in it
+HARMLESS = {("_target_", "Task"), ("_target_", "OwnTask")}
 
 
 def main() -> None:
@@ -123,19 +125,24 @@ class Place:
 def run_one(config: DictConfig, place: Place) -> Record | None:
     """Check the configuration, name the run, check what can be checked without torch, then train."""
     # A task's file may be anyone's: resolved, an ``${oc.env:...}`` in it would stand in the log and in the record.
-    refuse_code(OmegaConf.to_container(config.task, resolve=False), "the task", {("_target_", "Task")})
+    refuse_code(OmegaConf.to_container(config.task, resolve=False), "the task", HARMLESS)
     choices = {group: name for group, name in HydraConfig.get().runtime.choices.items() if "hydra/" not in group}
     checked = read_config(resolved(config))
     files = hydra.compose("config", [f"{group}={name}" for group, name in choices.items() if group != "experiment"])
     shipped: Any = OmegaConf.to_container(files, resolve=True)  # a file may leave a key to the command line
-    named = identity(checked.plain(), shipped, method=choices["method"])
     if checked.trainer.processes > 1:
         refuse_in_a_multirun(checked.trainer)
+    said = checked.plain()
+    with system_refusals():
+        task = completed(said["task"], said["data"])
+    # A run is named by what was said of its task, and recorded with what the data themselves have told of it, too.
+    named = identity(said, shipped, method=choices["method"], task=task["name"])
+    checked = read_config({**said, "task": task})
     say(first_line(named, count=str(place), varied=place.name))
     with system_refusals():
         inputs = check(checked, Path(checked.results_dir) / "runs" / run_name(**named))
         if place.number == 1:
-            say(what_differs(choices, default_choices(), checked.plain(), shipped))
+            say(what_differs(choices, default_choices(), said, shipped))
         logger.debug("%s", OmegaConf.to_yaml(config, resolve=True))
         with waiting("  loading torch ..."):
             from read_repro.training.run import run

@@ -25,7 +25,7 @@ from read_repro.records.fingerprint import Facts
 from read_repro.records.record import Hardware
 from read_repro.training import frozen_states
 from read_repro.training.attempt import JOURNAL
-from read_repro.training.callbacks import BestWeights, Divergence, History, Latency
+from read_repro.training.callbacks import BestWeights, Divergence, History, Latency, TestedClasses
 from read_repro.training.checkpoints import (
     CHECKPOINTS,
     CheckpointFiles,
@@ -50,6 +50,7 @@ class Watch:
     best: BestWeights
     history: History
     latency: Latency
+    by_class: TestedClasses
     checkpoints: Checkpoints
 
     @property
@@ -71,15 +72,18 @@ class Watch:
             "steps": self.history.steps,
             "resumed": self.checkpoints.known.resumed,
             "trained_weights": self.best.digest,
+            "classes": self.by_class.scores,
+            "confusion": self.by_class.confusion,
         }
 
 
-def watch(config: RunConfig, attempt: Path, journal: Path) -> Watch:
+def watch(config: RunConfig, attempt: Path, journal: Path, classes: Sequence[str]) -> Watch:
     """The watchers of a run whose weights, checkpoints and journal lie in ``attempt`` until all is done."""
     energy: EnergyCallback = config.energy.build(journal_path=journal)
     history = History(energy)
     checkpoints = Checkpoints(attempt / CHECKPOINTS, history, every_min=config.trainer.checkpoint_every_min)
-    return Watch(energy, Divergence(), BestWeights(attempt, history), history, Latency(), checkpoints)
+    best = BestWeights(attempt, history)
+    return Watch(energy, Divergence(), best, history, Latency(), TestedClasses(classes), checkpoints)
 
 
 def train_and_test(
@@ -94,7 +98,7 @@ def train_and_test(
     """
     rank = rank_of(config.trainer)
     journal = attempt / (f"{rank}.{JOURNAL}" if rank else JOURNAL)
-    method, data, watched = parts.method, parts.data, watch(config, attempt, journal)
+    method, data, watched = parts.method, parts.data, watch(config, attempt, journal, parts.task.classes)
     files = CheckpointFiles(checkpointed_as(wanted, config.trainer.processes), watched.best.path)
     logger = None if rank else config.logger.build()(folder)
     trainer: pl.Trainer = config.trainer.build()(folder, logger, watched.callbacks, files)

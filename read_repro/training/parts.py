@@ -99,9 +99,10 @@ def build_method(
     """The method that ``make`` builds on a backbone for the task, every weight that is drawn fixed by ``seed``."""
     pl.seed_everything(seed, verbose=False)
     ids = answer_ids(task, tokenizer, targets, prompted=checkpoint.prompted) if checkpoint.text_to_text else {}
+    values = tuple(task.value(answer, targets) for answer in ids)
     backbone = build_backbone(
         checkpoint,
-        answers=Answers(tuple(ids.values()), tuple(map(task.value, ids))) if checkpoint.text_to_text else None,
+        answers=Answers(tuple(ids.values()), values) if checkpoint.text_to_text else None,
         outputs=task.outputs,
         regression=task.regression,
     )

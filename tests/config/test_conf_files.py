@@ -26,7 +26,7 @@ GIVEN_BY_THE_RUN = {
 def test_a_file_composes_and_fits_its_class(group: str, name: str) -> None:
     needs = ["backbone.path=here", "backbone.name=mine"] if name.startswith("local-") else []
     needs += ["backbone.id=somebody/mine"] if (group, name) == ("backbone", "hub") else []
-    needs += ["data.path=here"] if (group, name) == ("data", "local") else []
+    needs += ["data.path=here"] if (group, name) in [("data", "local"), ("data", "own"), ("task", "custom")] else []
     node = composed(f"{group}={name}", *needs).plain()[group]
     if "_target_" not in node:
         return

@@ -42,7 +42,7 @@ def changed(plain: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
         ("trainer.threads", 0, "trainer.threads=0: a whole number of at least 1 or null is needed"),
         ("trainer.devices", True, "trainer.devices=true: a whole number of at least 1"),
         ("trainer.precision", "16", "trainer.precision=16: 32-true (every table's) or bf16-mixed is needed"),
-        ("data.source", "cloud", "data.source=cloud: one of hub, local, synthetic is needed"),
+        ("data.source", "cloud", "data.source=cloud: one of hub, local, synthetic, own is needed"),
         ("data.train_limit", -5, "data.train_limit=-5: a whole number of at least 1 or null is needed"),
         ("data.path", "", "data.path=: a text of a length of at least 1 or null is needed"),
         ("method.hidden", "many", "method.hidden=many: a whole number is needed"),
@@ -84,10 +84,16 @@ def test_an_unknown_key_is_named_before_the_mistake_that_comes_of_it(plain: dict
 
 
 @pytest.mark.parametrize("group", ["task", "backbone", "method", "logger", "trainer", "energy"])
-@pytest.mark.parametrize("target", ["os.system", None, {"_target_": "os.system"}, "read_repro.errors.InputError"])
+@pytest.mark.parametrize("target", ["os.system", {"_target_": "os.system"}, "read_repro.errors.InputError"])
 def test_only_what_a_file_of_ours_names_is_ever_built(plain: dict[str, Any], group: str, target: Any) -> None:
     with pytest.raises(InputError, match=rf"{group}\._target_=.*conf/{group}"):
         read_config(changed(plain, f"{group}._target_", target))
+
+
+@pytest.mark.parametrize("group", ["task", "method"])
+def test_a_part_that_names_no_class_is_told_those_there_are(plain: dict[str, Any], group: str) -> None:
+    with pytest.raises(InputError, match=rf"{group}\._target_ is missing from the file of this {group}: it names "):
+        read_config(changed(plain, f"{group}._target_", None))
 
 
 @given(key=st.sampled_from(["lr", "weight_decay", "warmup"]), value=st.one_of(st.booleans(), st.text(), st.none()))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from read_repro.backbones.checkpoint import packaged_folder
 from read_repro.config.schema import DataSection, read_section
 from read_repro.data import sources
-from read_repro.data.batches import collate, encode, length_batches, padding_share, share_facts, share_of
+from read_repro.data.batches import answer_ids, collate, encode, length_batches, padding_share, share_facts, share_of
 from read_repro.data.datamodule import GlueData, load_splits, main, read_tasks
 from read_repro.data.splits import permutation, split
 from read_repro.errors import InputError
@@ -562,3 +563,10 @@ def test_synthetic_data_is_labelled():
     assert found.sizes["train"] == 50
     assert found.labels == ("synthetic data", "train_limit=50")
     assert found.cut
+
+
+def test_answers_that_a_tokenizer_cannot_tell_apart_are_refused(t5_tokenizer):
+    task = replace(TASKS["cola"], classes=("good", "Größe", "数据"), words=(), metric="accuracy")
+    with pytest.raises(InputError, match=r"'Größe' and '数据' alike, .* use data.targets=digits"):
+        answer_ids(task, t5_tokenizer, "words")
+    assert len(answer_ids(replace(task, classes=("good", "Größe"), words=()), t5_tokenizer, "words")) == 2

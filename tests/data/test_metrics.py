@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from read_repro.data.metrics import METRIC_PARTS, majority_score, score
+from read_repro.data.metric_names import METRIC_PARTS
+from read_repro.data.metrics import by_class, majority_score, score
 from read_repro.errors import InputError
 
 
@@ -88,3 +89,31 @@ def test_majority(caplog):
     assert majority_score("accuracy_f1", [1, 1, 0], [1, 1], regression=False) == 100
     assert majority_score("pearson_spearman", [1.0, 4.0], [1.0, 2.0], regression=True) == 0
     assert not caplog.text
+
+
+def test_macro_f1_is_the_mean_of_the_classes_f1():
+    # class 0: tp=1, fp=1, fn=1 -> 1/2; class 1: tp=1, fp=0, fn=1 -> 2/3; class 2: tp=1, fp=1, fn=0 -> 2/3
+    result = score("macro_f1", [0, 2, 1, 0, 2], [0, 0, 1, 1, 2])
+    assert result == pytest.approx({"macro_f1": 100 * (1 / 2 + 2 / 3 + 2 / 3) / 3, "score": 100 * 11 / 18})
+
+
+@pytest.mark.parametrize("metric", ["f1", "pearson", "spearman"])
+def test_a_part_by_itself_is_that_of_the_mean(metric):
+    both = {"f1": "accuracy_f1"}.get(metric, "pearson_spearman")
+    values = ([1, 0, 1, 1], [1, 0, 0, 1])
+    assert score(metric, *values) == {metric: score(both, *values)[metric], "score": score(both, *values)[metric]}
+
+
+def test_scores_by_class_and_their_confusion():
+    # class 1 is never predicted and class 3 has no example: what is undefined there is None, not 0
+    found = by_class([0, 0, 2, 0, 2, 3], [0, 1, 2, 0, 0, 2], classes=4)
+    assert found.examples == (3, 1, 2, 0)
+    assert found.precision == pytest.approx((100 * 2 / 3, None, 50.0, 0.0))
+    assert found.recall == pytest.approx((100 * 2 / 3, 0.0, 50.0, None))
+    assert found.f1 == pytest.approx((100 * 2 / 3, 0.0, 50.0, 0.0))
+    assert found.confusion == ((2, 0, 1, 0), (1, 0, 0, 0), (0, 0, 1, 1), (0, 0, 0, 0))
+
+
+def test_a_class_that_is_nowhere_has_no_scores():
+    found = by_class([0, 1], [0, 1], classes=3)
+    assert (found.precision[2], found.recall[2], found.f1[2], found.examples[2]) == (None, None, None, 0)

@@ -161,3 +161,15 @@ def test_what_a_blocks_runs_share_and_the_files_have_not_is_in_its_label(tmp_pat
     (block,) = [block for block in store.blocks if not block.of_paper]
     assert block.label == "minilm, local, cut data, train_limit=1000, batch_size=32, CPU"
     assert "data.batch_size=32" in missing_runs(methods_of(store, block)["lora"])
+
+
+def test_own_data_never_stand_beside_glue_and_their_missing_runs_go_by_their_file(tmp_path):
+    for task, data in (("cola", "local"), ("tickets-1a2b3c4d", "own"), ("cola-5e6f7a8b", "own")):
+        write_run(tmp_path, run_record(task, "read", data=data, train_limit=None))
+    store = read_store(tmp_path)
+    rows = [method for block in store.blocks for method in methods_of(store, block).values()]
+    assert sorted(method.tasks for method in rows) == [("cola",), ("cola-5e6f7a8b", "tickets-1a2b3c4d")]
+    (own,) = (method for method in rows if method.block.data == "own")
+    assert not own.block.of_paper
+    assert "task=custom data.path=<the file of cola-5e6f7a8b or tickets-1a2b3c4d>" in (missing_runs(own) or "")
+    assert "data=own" not in (missing_runs(own) or "")

@@ -37,6 +37,21 @@ def test_the_cost_says_what_kind_of_figure_it_is() -> None:
     assert "4 of at most 30; the best was 3" in line(text, "epochs")
 
 
+def test_each_class_stands_by_name_with_what_it_was_taken_for() -> None:
+    content = run_record()
+    names = {"Login & access": (50.0, None), "billing": (None, 75.5)}
+    content["classes"] = [
+        {"name": name, "precision": precision, "recall": recall, "f1": 0.0, "examples": 4}
+        for name, (precision, recall) in names.items()
+    ]
+    content["confusion"] = [[3, 1], [4, 0]]
+    text = plain(closing(record_of(content)))
+    first, second = [line.split() for line in text.splitlines() if line.strip().startswith("billing")]
+    assert first == ["billing", "-", "75.50", "0.00", "4"]
+    assert second == ["billing", "4", "0"]
+    assert "Login & access" in text.split("taken for")[1].splitlines()[0]
+
+
 def test_a_gpu_has_its_counter_beside_the_papers_formula() -> None:
     content = run_record(hardware=GPU, energy_kwh=0.01)
     text = plain(closing(record_of(content)))

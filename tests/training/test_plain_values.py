@@ -57,7 +57,7 @@ def test_values_are_never_resolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_shipped_file_passes() -> None:
-    for name in names("task"):
+    for name in set(names("task")) - {"custom"}:  # which is completed by the data first
         assert task_of(settings("task", name)).name == name
     for name in names("method"):
         node = settings("method", name)["method"]

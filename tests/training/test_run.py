@@ -16,12 +16,13 @@ from read_repro.data.batches import collate, encode
 from read_repro.errors import InputError
 from read_repro.methods.base import Encoded
 from read_repro.methods.from_conf import UNTRAINED
+from read_repro.prediction.loading import load
 from read_repro.records.record import Record
+from read_repro.records.store import WEIGHTS, read_record
 from read_repro.training.checks import check
 from read_repro.training.parts import Parts, build, build_method
-from read_repro.training.predict import load
 from read_repro.training.provenance import hardware_of
-from read_repro.training.weights import WEIGHTS, load_trainable
+from read_repro.training.weights import load_trainable
 
 LONGER = ("data.batch_size=16", "trainer.max_epochs=8", "trainer.patience=8")
 
@@ -40,6 +41,17 @@ def parts_of(record: Record, folder: Path) -> Parts:
 def test_full_tuning_learns_a_task_of_two_labels(glue: Path, tmp_path: Path) -> None:
     record, _ = do(glue, tmp_path / "results", "full", "optim.lr=3e-3", *LONGER)
     assert record.metrics["test/score"] >= 90  # Matthews of 95% accuracy on balanced labels
+
+
+def test_a_record_tells_each_class_of_the_test_split_by_name(glue: Path, tmp_path: Path) -> None:
+    record, folder = do(glue, tmp_path / "results", "full", "trainer.max_epochs=1")
+    assert [scores.name for scores in record.classes] == ["unacceptable", "acceptable"]
+    assert sum(scores.examples for scores in record.classes) == record.data_info.sizes["test"]
+    assert [sum(row) for row in record.confusion] == [scores.examples for scores in record.classes]
+    (a, b), (c, d) = record.confusion
+    matthews = (a * d - b * c) / ((a + b) * (c + d) * (a + c) * (b + d)) ** 0.5 if (a + c) * (b + d) else 0.0
+    assert record.metrics["test/score"] == pytest.approx(100 * matthews, abs=1e-4)
+    assert read_record(folder / "result.json") == record
 
 
 def test_read_learns_what_turns_on_one_source_token_and_needs_the_encoders_correction(tmp_path: Path) -> None:
@@ -225,7 +237,7 @@ def test_a_trained_run_labels_a_sentence_as_its_method_did(glue: Path, tmp_path:
         batch = collate(encode_one(parts, text), pad_id=0)
         assert said.label == parts.task.classes[int(parts.method.predict(batch))]
         assert sum(said.probabilities.values()) == pytest.approx(1, abs=1e-5)
-    with pytest.raises(InputError, match="takes sentence: 2"):
+    with pytest.raises(InputError, match="takes sentence, and 2 texts came"):
         predictor("one", "two")
 
 
