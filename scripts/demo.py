@@ -146,20 +146,25 @@ def draw_picture(records: dict[str, Record], path: Path) -> None:
         "memory kept for the backward pass, MiB": lambda metrics: metrics["memory/saved_gib"] * 1024,
     }
     metrics = [record.metrics for record in records.values()]
+    best = max(float(each["test/score"] or 0) for each in metrics)
     figure, row = plt.subplots(1, len(costs), figsize=(10, 4.4), sharey=True, layout="constrained")
     for axes, (title, cost) in zip(row, costs.items(), strict=True):
         for name, record in records.items():
             place = (cost(record.metrics), float(record.metrics["test/score"] or 0))
             axes.plot(*place, MARKERS[name], color=f"C{list(RUNS).index(name)}", markersize=11)
             words = f"{NAMES[name]}\n{place[1]:.0f} %, best epoch {record.best_epoch}"
-            axes.annotate(words, place, xytext=(10, -8), textcoords="offset points")
+            above = {"xytext": (0, 12), "ha": "center", "va": "bottom"}
+            below = {"xytext": (0, -12), "ha": "center", "va": "top"}
+            beside = {"xytext": (12, 0), "ha": "left", "va": "center"}
+            where = beside if name == "head" else above if place[1] == best else below  # so that no label hides a mark
+            axes.annotate(words, place, textcoords="offset points", **where)
         majority, most = records["read"].metrics["test/majority"] or 0.0, max(map(cost, metrics))
         axes.axhline(majority, color="grey", linestyle=":")
-        axes.set(xlabel=title, xlim=(-0.05 * most, 1.45 * most))
-        axes.set_ylim(0, 100)
-        axes.text(0.98, majority / 100 - 0.02, "always the commonest answer", color="grey", ha="right", va="top",
+        axes.set(xlabel=title, xlim=(-0.1 * most, 1.25 * most))
+        axes.set(ylim=(0, 110), yticks=range(0, 101, 20))
+        axes.text(0.98, majority / 110 - 0.02, "always the commonest answer", color="grey", ha="right", va="top",
                   transform=axes.transAxes, fontsize="small")  # fmt: skip
-        axes.text(0.02, 0.97, "← cheaper", color="grey", va="top", transform=axes.transAxes)
+        axes.text(0.02, 0.03, "← cheaper", color="grey", transform=axes.transAxes)
         axes.grid(alpha=0.25)
     row[0].set_ylabel("right answers on test, %")
     ours, theirs = records["read"].metrics, records["full"].metrics

@@ -88,9 +88,7 @@ def continuation(tokenizer: PreTrainedTokenizerBase, before: str, text: str) -> 
     """
     first, whole = (tokenizer(words, add_special_tokens=False)["input_ids"] for words in (before, before + text))
     if whole[: len(first)] != first:
-        raise InputError(
-            f"this tokenizer joins {before!r} and {text!r}: use backbone.answers=head, or another backbone"
-        )
+        raise InputError(f"this tokenizer joins {before!r} and {text!r}: use backbone.answers=head or another backbone")
     return tuple(whole[len(first) :])
 
 

@@ -91,7 +91,7 @@ def forecast(sweep: Sweep) -> dict[str, StateLine]:
 
 
 class FailedAlikeError(Exception):
-    """The first runs of a sweep failed of the same cause, so that there is no point in starting the rest."""
+    """The first runs of a sweep failed of one cause: there is no point in starting the rest."""
 
 
 @dataclass
@@ -135,9 +135,7 @@ def run_sweep(sweep: Sweep, pool: Pool) -> dict[str, str]:
             run_jobs(jobs, pool, progress, force=sweep.force)
     except FailedAlikeError as error:
         left = progress.view.total - progress.view.over
-        logger.error(
-            "stopped: the first %d runs failed alike, and %d others are not started; see %s", ALIKE, left, error
-        )
+        logger.error("stopped: the first %d runs failed alike, %d others are not started; see %s", ALIKE, left, error)
     finally:
         pool.stop()
         progress.view.close()

@@ -14,24 +14,19 @@ from filelock import FileLock, Timeout
 from read_repro.config.files import method_version
 from read_repro.config.schema import RunConfig
 from read_repro.errors import InputError, system_refusal, system_refusals
-from read_repro.machine import memory_gib
-from read_repro.measure.parameters import count
 from read_repro.measure.train_step import overfit
-from read_repro.records.costs import known_costs
 from read_repro.records.fingerprint import Facts, facts
 from read_repro.records.naming import run_name
 from read_repro.records.record import Hardware, Record
 from read_repro.records.store import RESULT, finished, write_text
 from read_repro.terminal.closing import closing, how_to_use
 from read_repro.terminal.lines import say, waiting
-from read_repro.terminal.opening import resources
 from read_repro.training.attempt import TRY, begin_try, complete_last_try, end_try
 from read_repro.training.checks import Inputs, rank_of, unwritable
 from read_repro.training.fit import train_and_test
 from read_repro.training.parts import Parts, build
-from read_repro.training.provenance import commit, hardware_of, package_versions
+from read_repro.training.provenance import commit, hardware_of, package_versions, tell_resources
 from read_repro.training.trainer import lightnings_settings
-from read_repro.units import BYTES_PER_GIB, SECONDS_PER_HOUR
 
 logger = logging.getLogger(__name__)
 ERROR = "error.txt"
@@ -76,36 +71,6 @@ def run(config: RunConfig, identity: Mapping[str, Any], inputs: Inputs) -> Recor
             return record
         known = {"run": run_name(**identity), **identity, "weights": weights, "method_version": version}
         return new_record(known, config, parts, inputs.folder, hardware, wanted)
-
-
-def tell_resources(config: RunConfig, identity: Mapping[str, Any], parts: Parts, hardware: Hardware) -> None:
-    """Say what the run has to work with, and what runs like it took on this machine."""
-    names = tuple(identity[key] for key in ("backbone", "data", "method", "task"))
-    backbone, source, method, task = names
-    below = f"{backbone}/{source}/{task}/{method}*/seed=*"
-    key = (*names, config.data.train_limit, config.trainer.max_epochs, config.cache.place)
-    like = known_costs(Path(config.results_dir), [hardware.name], below).get(key, [])
-    say(
-        resources(
-            device=device_words(hardware, config.trainer.precision),
-            sizes=parts.data.sizes,
-            truncated_share=parts.data.truncated_share,
-            parameters=count(parts.method),
-            like_runs_s=[cost.hours * SECONDS_PER_HOUR for cost in like],
-        )
-    )
-
-
-def device_words(hardware: Hardware, precision: str) -> str:
-    """The model of a device, its memory, and the precision of what it computes."""
-    if hardware.kind == "cuda":
-        memory = f"{torch.cuda.mem_get_info()[1] / BYTES_PER_GIB:.1f} GiB"
-    else:
-        whole = memory_gib()
-        memory = f"{hardware.threads} thread{'' if hardware.threads == 1 else 's'}" + (
-            "" if whole is None else f", {whole:.1f} GiB"
-        )
-    return f"{hardware.device if hardware.kind == 'cuda' else hardware.name}, {memory}, {precision}"
 
 
 def follow(rank: int, config: RunConfig, parts: Parts, folder: Path, hardware: Hardware, wanted: Facts) -> None:

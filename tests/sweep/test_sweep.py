@@ -293,7 +293,7 @@ def test_a_sweep_whose_first_runs_fail_alike_stops_and_shows_why(
     failed = run_sweep(sweep_of(tmp_path, jobs, "grid"), Local(at_once=1))
     assert failed == {job.name: "ValueError: a bad run" for job in jobs[:3]}
     (line,) = (record.getMessage() for record in caplog.records if record.levelname == "ERROR")
-    assert line == f"stopped: the first 3 runs failed alike, and 5 others are not started; see {jobs[2].log}"
+    assert line == f"stopped: the first 3 runs failed alike, 5 others are not started; see {jobs[2].log}"
 
 
 def test_failures_after_a_run_that_worked_stop_nothing(tmp_path: Path) -> None:

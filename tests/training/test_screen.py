@@ -53,7 +53,7 @@ def test_to_a_file_go_a_line_an_epoch_and_no_control_characters(tmp_path: Path) 
     text = "\n".join(lines)
     for words in (
         "matthews", "the commonest answer to all", "of at most 2; the best was", "estimated from CPU time",
-        "resident above the start", "result.json", 'read-repro-predict run=',
+        "resident above the start", "result.json", 'predict.py run=',
     ):  # fmt: skip
         assert words in text
     (record,) = (tmp_path / "results").rglob("result.json")
