@@ -54,10 +54,8 @@ class PerturbedLayer:
         """(B, T, D) and, in a decoder, the encoder's output (B, S, D) -> (B, T, D)."""
         get = self.block.get_parameter
         weights = {name: torch.addmm(get(name), b, a, alpha=scale) for name, (b, a) in self.factors.items()}
-        arguments = dict(self.arguments)
-        if "encoder_hidden_states" in arguments:
-            (arguments["encoder_hidden_states"],) = source
-        output = functional_call(self.block, weights, (state,), arguments)
+        read = dict(zip(("encoder_hidden_states",), source, strict=False))
+        output = functional_call(self.block, weights, (state,), self.arguments | read)
         return output[0] if isinstance(output, tuple) else output
 
 

@@ -171,21 +171,17 @@ def share_facts(share: list[Example], examples: list[Example], world: int) -> di
     Returns:
         share/loss_weight, the factor, and share/examples of the whole batch, both (); the sign / parts them from rows.
     """
-    parts, whole = (sum(map(_counted, each)) for each in (share, examples))
+    parts, whole = (sum(np.size(one.get("target_ids", 1)) for one in each) for each in (share, examples))
     weight = 1.0 if len(share) == len(examples) else world * parts / whole
     return {"share/loss_weight": torch.tensor(weight), "share/examples": torch.tensor(len(examples))}
 
 
-def _counted(example: Example) -> int:
-    """How much an example counts in its batch's loss."""
-    return len(example["target_ids"]) if "target_ids" in example else 1  # type: ignore[arg-type]
-
-
+@dataclass(frozen=True)
 class BatchesFrom:
     """Batches of which the first ones are passed over but still count, so that the epoch has its length."""
 
-    def __init__(self, batches: list[list[int]], first: int) -> None:
-        self.batches, self.first = batches, first
+    batches: list[list[int]]
+    first: int
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -196,5 +192,4 @@ class BatchesFrom:
 
 def padding_share(lengths: np.ndarray, batches: list[list[int]]) -> float:
     """Share of the tokens in the batches that is padding."""
-    padded = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
-    return 1 - sum(int(lengths[batch].sum()) for batch in batches) / padded
+    return 1 - sum(int(lengths[b].sum()) for b in batches) / sum(len(b) * int(lengths[b].max()) for b in batches)

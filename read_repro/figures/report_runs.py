@@ -15,6 +15,7 @@ HISTORY = {  # what the columns of an epoch are called, and the factor for their
     "time_s": ("time (s)", 1), "energy_kwh": ("energy (Wh)", 1000),
 }  # fmt: skip
 WIDTH, HEIGHT = 180, 60
+MOST_CLASSES = 20  # whose confusions are shown; those of more are in the record
 
 
 def runs_html(store: Store, links: Links) -> str:
@@ -37,7 +38,7 @@ def _entry(row: Mapping[str, Any], index: int) -> str:
     facts |= {key: value for key, value in sorted(record.metrics.items()) if key not in NOT_SHOWN}
     shown = {key: value for key, value in facts.items() if value is not None and value == value}  # NaN: no such metric
     lines = "".join(f'<tr><th scope="row">{escape(k)}</th><td>{escape(_short(v))}</td></tr>' for k, v in shown.items())
-    history = _history(record.history) if isinstance(record, Record) else ""
+    history = _history(record.history) + _classes(record) if isinstance(record, Record) else ""
     table = f"<table><tbody>{lines}</tbody></table>"
     return f'<details id="run-{index}"><summary>{escape(row["run"])}</summary>{history}{table}</details>'
 
@@ -72,6 +73,31 @@ def _curve(history: Sequence[Mapping[str, float | None]], key: str) -> str:
     view = f'viewBox="-2 -2 {WIDTH + 4} {HEIGHT + 4}"'
     line = f'<svg {view} role="img" aria-label="{says}"><polyline points="{" ".join(at)}"/></svg>'
     return f"<figure>{line}<figcaption>{says}</figcaption></figure>"
+
+
+def _classes(record: Record) -> str:
+    """Each class's scores on the test split, and what its examples were taken for; nothing where there are none."""
+    if not record.classes:
+        return ""
+    told = record.confusion if len(record.classes) <= MOST_CLASSES else ()
+    titles = ["class", "precision", "recall", "F1", "examples"]
+    titles += [f"told as {each.name}" for each in record.classes] if told else []
+    rows = []
+    for index, each in enumerate(record.classes):
+        numbers = [
+            *map(_percent, (each.precision, each.recall, each.f1)),
+            each.examples,
+            *(told[index] if told else ()),
+        ]
+        cells = "".join(f"<td>{number}</td>" for number in numbers)
+        rows.append(f'<tr><th scope="row">{escape(each.name)}</th>{cells}</tr>')
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    inner = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="Classes of {escape(record.run)}">{inner}</div>'
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
 
 
 def _short(value: Any) -> str:

@@ -49,10 +49,8 @@ def final(sweep: Sweep) -> list[Job]:
         if diverged := [name for name, record in found.items() if isinstance(record, Record) and not record.finished]:
             logger.warning("not chosen among, because their loss left the numbers: %s", ", ".join(diverged))
         if lacking := sum(record is None for record in found.values()):
-            place = ", ".join(
-                part for part in contest if not part.startswith(("backbone.", "data.path", "results_dir"))
-            )
-            logger.warning("chosen without %d of %d runs of the search: %s", lacking, len(candidates), place)
+            said = [part for part in contest if not part.startswith(("backbone.", "data.path", "results_dir"))]
+            logger.warning("chosen without %d of %d runs of the search: %s", lacking, len(candidates), ", ".join(said))
     return _best(sweep, contests(sweep.search))
 
 

@@ -123,6 +123,19 @@ def test_what_is_empty_is_folded(page):
     assert sum(cell.startswith("–") for cell in cells) < 0.1 * len(cells)
 
 
+def test_a_runs_classes_and_their_confusions_are_shown(tmp_path):
+    record = run_record()
+    scores = {"precision": None, "recall": 75.0, "f1": 60.0, "examples": 4}
+    record["classes"] = [{"name": name, **scores} for name in ("good <&>", "bad")]
+    record["confusion"] = [[3, 1], [2, 2]]
+    write_run(tmp_path, record)
+    build_outputs(tmp_path)
+    entry = re.search(r'<details id="run-0".*?</details>', (tmp_path / "report.html").read_text()).group()
+    assert '<th scope="col">told as good &lt;&amp;&gt;</th>' in entry
+    row = '<th scope="row">bad</th><td>–</td><td>75.0</td><td>60.0</td><td>4</td><td>2</td><td>2</td>'
+    assert row in entry
+
+
 def test_tooltips_have_units():
     assert quantity("training energy (Wh, CPU estimate)", 0.6612, 0.0137) == (
         "training energy 0.6612 ± 0.0137 Wh (CPU estimate)"
