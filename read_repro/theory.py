@@ -54,7 +54,7 @@ class PerturbedLayer:
         """(B, T, D) and, in a decoder, the encoder's output (B, S, D) -> (B, T, D)."""
         get = self.block.get_parameter
         weights = {name: torch.addmm(get(name), b, a, alpha=scale) for name, (b, a) in self.factors.items()}
-        read = dict(zip(("encoder_hidden_states",), source, strict=False))
+        read = {name: source[0] for name in ("encoder_hidden_states",) if name in self.arguments}
         output = functional_call(self.block, weights, (state,), self.arguments | read)
         return output[0] if isinstance(output, tuple) else output
 

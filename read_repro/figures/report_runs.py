@@ -15,7 +15,7 @@ HISTORY = {  # what the columns of an epoch are called, and the factor for their
     "time_s": ("time (s)", 1), "energy_kwh": ("energy (Wh)", 1000),
 }  # fmt: skip
 WIDTH, HEIGHT = 180, 60
-MOST_CLASSES = 20  # whose confusions are shown; those of more are in the record
+MOST_SHOWN = 20  # whose confusions are shown; those of more are in the record
 
 
 def runs_html(store: Store, links: Links) -> str:
@@ -79,7 +79,7 @@ def _classes(record: Record) -> str:
     """Each class's scores on the test split, and what its examples were taken for; nothing where there are none."""
     if not record.classes:
         return ""
-    told = record.confusion if len(record.classes) <= MOST_CLASSES else ()
+    told = record.confusion if len(record.classes) <= MOST_SHOWN else ()
     titles = ["class", "precision", "recall", "F1", "examples"]
     titles += [f"told as {each.name}" for each in record.classes] if told else []
     rows = []

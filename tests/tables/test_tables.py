@@ -131,7 +131,7 @@ def test_no_inference_memory_of_a_cpu_is_shown(full, tmp_path):
     assert not [row for row in lst_against_read(full)[0].rows if "CPU" in row[0].text and "inference m" in row[1].text]
     cpu = next(block for block in full.blocks if block.device == "CPU")
     assert not [name for name in our_cells(full, cpu).numbers if name[0] == "inference"]
-    write_report(full, {}, (), tmp_path / "report.html")
+    write_report(full, all_tables(full), (), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "memory/train_resident_gib" in page
     assert "inference_resident" not in page
@@ -243,7 +243,7 @@ def test_a_corrupt_record_leaves_the_other_cells_as_they_were(tmp_path):
     assert len(store.broken) == 1
     assert cells(table_named(table_1(store), "minilm"), "LoRA") == before
     assert cells(table_named(table_1(store), "minilm"), "READ")["CoLA"].stat.n == 1
-    write_report(store, {}, (), tmp_path / "report.html")
+    write_report(store, all_tables(store), (), tmp_path / "report.html")
     assert bad.relative_to(tmp_path).as_posix() in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
