@@ -15,6 +15,7 @@ Rows = Sequence[dict[str, Any]]
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "intent", "topic", "rating", "score", "y")
 MOST_TEXTS = 2  # an encoder reads a sentence or a pair
 MOST_CLASSES = 20  # of whole numbers; more of them may as well be numbers
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}(\D.*)?")  # days repeat as classes do
 CODE = re.compile(r"[\x21-\x7e]+|[\d\s:./T+-]+Z?")  # a word without spaces (an address, a key), or a date
 
 
@@ -84,9 +85,9 @@ def _repeats(values: Sequence[Any]) -> bool:
     """Whether values are few and short, and come again and again: what class names do."""
     names = {label_text(value) for value in values}
     short = all(len(name) <= 100 and len(name.split()) <= 8 for name in names)
-    return (
-        2 <= len(names) <= min(200, len(values) // 2) and short and not any(isinstance(v, list | dict) for v in values)
-    )
+    dates = all(DATE.fullmatch(name) for name in names)
+    plain = not any(isinstance(value, list | dict) for value in values)
+    return 2 <= len(names) <= min(200, len(values) // 2) and short and plain and not dates
 
 
 def _are_words(values: Sequence[Any]) -> bool:

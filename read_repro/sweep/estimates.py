@@ -30,12 +30,14 @@ def by_operations(job: Job) -> RunCost | None:
     if job.config is None:
         return None
     config = job.config
-    train, evaluated, tokens = _sizes(config)
+    if (sizes := _sizes(config)) is None:
+        return None
+    train, evaluated, tokens = sizes
     changes = {key: value for key, value in config["method"].items() if not key.startswith("_")}
     stored = config["cache"]["dtype"] if config["cache"]["place"] != "none" else "live"
     batch = config["data"]["batch_size"]
     try:
-        step, forward, filling = _operations(job.cost[0], job.cost[2], batch, tokens, stored, tuple(changes.items()))
+        step, forward, filling = _operations(job.cost[0], job.cost[2], batch, tokens, stored, json.dumps(changes))
     except InputError:  # a backbone whose sizes only its weights tell
         return None
     epochs = config["trainer"]["max_epochs"]
@@ -44,17 +46,20 @@ def by_operations(job: Job) -> RunCost | None:
     return RunCost(hours, hours * _power_kw(config))
 
 
-def _sizes(config: Mapping[str, Any]) -> tuple[int, int, int]:
+def _sizes(config: Mapping[str, Any]) -> tuple[int, int, int] | None:
     """Training examples, examples evaluated after each epoch, and source tokens of an example.
 
-    Where the data are at hand their words are counted; else the official sizes stand, at full length.
+    Where the data are at hand their words are counted; else the official sizes stand, at full length. None where there
+    are none, as a user's own task has none.
     """
-    official, data = config["task"]["official"], config["data"]
-    train, evaluated, tokens = official["train"], official["validation"], data["max_source_tokens"]
-    if (
-        data["source"] != "hub"
-        and (rows := _rows(json.dumps(config["task"]), data["source"], data["path"])) is not None
-    ):
+    official, data = config["task"].get("official"), config["data"]
+    rows = None if data["source"] == "hub" else _rows(json.dumps(config["task"]), data["source"], data["path"])
+    if rows is None and not official:
+        return None
+    tokens = data["max_source_tokens"]
+    if rows is None:
+        train, evaluated = official["train"], official["validation"]
+    else:
         train, evaluated, words = rows
         tokens = min(tokens, max(1, round(words * TOKENS_PER_WORD)))
     limit = data["train_limit"]
@@ -69,16 +74,21 @@ def _rows(task: str, source: str, path: str | None) -> tuple[int, int, float] | 
         tables = sources.read(made, source=source, path=path)
     except (InputError, OSError):
         return None
-    sample = [made.source(row, "words") for row in islice(tables["train"], SAMPLE)]
+    train = tables[made.files["train"]]
+    sample = [made.source(row, "words") for row in islice(train, SAMPLE)]
     words = sum(len(text.split()) for text in sample) / len(sample)
-    return len(tables["train"]), len(tables[made.files["validation"]]), words
+    held = made.hold_out or 0
+    return len(train), len(tables[made.files["validation"]]) if "validation" in made.files else held, words
 
 
 @cache
 def _operations(
-    backbone: str, method: str, batch_size: int, tokens: int, stored: str, changes: tuple[tuple[str, Any], ...]
+    backbone: str, method: str, batch_size: int, tokens: int, stored: str, changes: str
 ) -> tuple[int, int, int]:
-    """Floating-point operations of a training step, of a forward pass, and of one that fills the store (0 without)."""
+    """Floating-point operations of a training step, of a forward pass, and of one that fills the store (0 without).
+
+    ``changes`` are the method's keywords in JSON: some of them are lists, which no cache takes.
+    """
     import torch  # and a planner that needs it, which a sweep can do without
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.utils.flop_counter import FlopCounterMode
@@ -87,7 +97,7 @@ def _operations(
 
     plan = planner.Plan(
         backbone=backbone, method=method, batch_size=batch_size, source_tokens=tokens, states=stored,
-        attention="sdpa", changes=dict(changes),
+        attention="sdpa", changes=json.loads(changes),
     )  # fmt: skip
     made = planner.build_planned(plan)
     if stored != "live":

@@ -28,6 +28,7 @@ def tickets(count: int = 80, seed: int = 0) -> list[dict[str, Any]]:
         {
             "ticket_id": f"T-{1000 + i}",
             "created": f"2026-01-{1 + i % 28:02d} 10:{i % 60:02d}:00",
+            "day": f"2026-01-{1 + i % 28:02d}",  # few and repeated, as labels are
             "from": f"user{i}@example.com",
             "subject": f"About order {i} and the {rng.choice(['app', 'bill', 'parcel'])}",
             "body": f"Hello, ticket {i} is about {TEAMS[i % 4]}, please help me soon, thanks.",

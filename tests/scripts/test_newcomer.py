@@ -77,10 +77,13 @@ def test_a_single_text_a_pipe_and_python_say_the_same(checkout: Path) -> None:
     run, texts = run_of(checkout), ("My parcel", "The courier lost it, it should have arrived on Monday.")
     alone = shell(f"python predict.py run='{run}' '{texts[0]}' '{texts[1]}'", checkout)
     piped = shell(f"printf '{texts[0]}\\t{texts[1]}\\n' | read-repro-predict run='{run}'", checkout)
-    code = f"from read_repro import load; p = load('{run}')({texts!r}); print(f'{{p.label}}\\t{{p.probability:.3f}}')"
-    python = shell(f'python -c "{code}"', checkout)
+    (checkout / "label.py").write_text(
+        f"from read_repro import load\n\np = load({str(run)!r})({texts!r})\n"
+        "print(p.label, f'{p.probability:.3f}', sep='\\t')\n"
+    )
+    python = shell("python label.py", checkout)
     assert alone.stdout.split("\t")[0] in TEAMS, alone.stderr
-    assert alone.stdout == piped.stdout == python.stdout
+    assert alone.stdout == piped.stdout == python.stdout, piped.stderr + python.stderr
 
 
 @pytest.mark.slow

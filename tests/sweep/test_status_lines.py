@@ -90,3 +90,32 @@ def test_operations_follow_examples_epochs_and_method(monkeypatch: pytest.Monkey
     assert planned("full", "data.train_limit=1600", "trainer.max_epochs=1").hours < 0.6 * full.hours
     stored = planned("read", "data.train_limit=3200", "trainer.max_epochs=30", "cache=ram")
     assert stored.hours < 0.7 * planned("read", "data.train_limit=3200", "trainer.max_epochs=30").hours
+
+
+@pytest.mark.usefixtures("hydra")
+@pytest.mark.parametrize("method", ["adapter", "lora"])
+def test_a_method_whose_keywords_are_lists_is_planned_too(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("read_repro.sweep.estimates._speed", lambda accelerator: 1e9)
+    assert planned(method, "data.train_limit=320", "trainer.max_epochs=1").hours > 0
+
+
+@pytest.mark.usefixtures("hydra")
+def test_own_data_are_swept_by_their_name_and_planned_by_their_size(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("read_repro.sweep.estimates._speed", lambda accelerator: 1e9)
+
+    def hours(rows: int) -> float:
+        file = tmp_path / str(rows) / "mine.csv"
+        file.parent.mkdir()
+        file.write_text("text,label\n" + "".join(f"so long a text no. {row},{'ab'[row % 2]}\n" for row in range(rows)))
+        own = ["backbone=minilm", "task=custom", f"data.path={file}", "method=read", "stage=grid", "sweep.grid=false"]
+        sweep = expand(["experiment=minilm_cpu", *own, "seed=0", "optim.lr=1e-3,3e-3"], {})
+        assert {job.name.split("/")[1] for job in sweep.grid} == {"own"}
+        assert len({job.task for job in sweep.grid}) == 1
+        assert str(sweep.grid[0].task).startswith("mine-")
+        cost = by_operations(sweep.grid[0])
+        assert cost is not None
+        return cost.hours
+
+    assert hours(200) == pytest.approx(2 * hours(100))
