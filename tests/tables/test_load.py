@@ -167,7 +167,7 @@ def test_own_data_never_stand_beside_glue_and_their_missing_runs_go_by_their_fil
     for task, data in (("cola", "local"), ("tickets-1a2b3c4d", "own"), ("cola-5e6f7a8b", "own")):
         write_run(tmp_path, run_record(task, "read", data=data, train_limit=None))
     store = read_store(tmp_path)
-    rows = [method for block in store.blocks for method in methods_of(store, block).values()]
+    rows = [method for block in store.blocks if (method := methods_of(store, block)["read"]).tasks]
     assert sorted(method.tasks for method in rows) == [("cola",), ("cola-5e6f7a8b", "tickets-1a2b3c4d")]
     (own,) = (method for method in rows if method.block.data == "own")
     assert not own.block.of_paper
