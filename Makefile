@@ -24,7 +24,7 @@ test: setup ## The fast tests, in under five minutes
 	$(PY) -m pytest -n auto
 
 test-slow: setup ## The tests that need a browser, a notebook kernel, an installed wheel or minutes
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -m slow -n 2 --dist loadfile
 
 oldest: setup ## The fast tests on the oldest versions that pyproject.toml allows, in .venv-oldest
 	$(PY) scripts/oldest.py

@@ -42,6 +42,7 @@ def visit(browser, report) -> Iterator[Callable]:
 
     def open_page(width: int = 1440, scheme: str = "light", address: str = ""):
         contexts.append(browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme))
+        contexts[-1].set_default_timeout(180_000)  # a machine may have other things to do
         page = contexts[-1].new_page()
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
