@@ -61,10 +61,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def as_run(command: str, checkout: Path) -> str:
-    """A command with what its rule adds, and with the folder that the data's hash names in place of the README's."""
-    runs = sorted((checkout / "results" / "runs" / "minilm" / "own").glob("tickets-*"))
-    if runs:
-        command = re.sub(r"own/tickets-\w+", f"own/{runs[0].name}", command)
+    """A command with what its rule adds, and with the folder of the run that was made in place of the README's."""
+    results = sorted((checkout / "results" / "runs" / "minilm" / "own").rglob("result.json"))
+    if results:
+        run = results[0].parent.relative_to(checkout).as_posix()
+        command = re.sub(r"run=results/runs/minilm/own/\S+", f"run={run}", command)
     if command.startswith("make "):  # the environment is there, and not where make would look
         command = command.replace("make ", "make -o setup PY=python VENV=. ", 1)
     return f"{command} {rule(command) or ''}".strip()
