@@ -9,6 +9,15 @@ import torch
 WORDS = [first + second for first in "bdfgklmn" for second in ("a", "e", "o")]
 MOVING = ("time/", "energy/", "memory/")  # what two runs of one seed may differ in
 
+TINY_T5 = (  # a backbone of one layer a stack, for runs by the command line
+    "backbone=t5-random",
+    "backbone.shape={vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}",
+)
+TINY_RUN = (
+    *TINY_T5, "data=local", "task=cola", "method=read", "method.hidden=8", "logger=none", "data.targets=digits",
+    "trainer.accelerator=cpu", "trainer.threads=1",
+)  # fmt: skip
+
 
 def sentence(row: int, *, one_token: bool) -> dict[str, Any]:
     """A nonsense sentence. The label turns on one word in the middle, or on which half of a word list all come from."""

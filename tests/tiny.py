@@ -1,5 +1,6 @@
 """The smallest true backbones: T5 and BERT of two layers a stack with random weights, and batches for them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -66,6 +67,22 @@ def build(name: str, kind: str, *, layers: int = 2, lr: float = 1e-2, small: boo
     optimisation = Optimisation(lr=lr, weight_decay=0.0, warmup=0.0, total_steps=1000)
     torch.manual_seed(0)
     return construct_shipped({**config, **changes}, backbone(kind, layers=layers), optimisation, score)
+
+
+def largest_gradients(method: Method, examples: Callable[[int], Any]) -> dict[str, float]:
+    """The largest gradient that each trained weight gets within three steps; ``examples`` is asked for each's batch."""
+    largest = dict.fromkeys(method.trainable(), 0.0)
+    optimizer = method.configure_optimizers()["optimizer"]
+    method.train()
+    for step in range(3):
+        of_step = examples(step)
+        optimizer.zero_grad()
+        method.backbone.loss(method(of_step), of_step).backward()
+        for name, weight in method.trainable().items():
+            if weight.grad is not None:
+                largest[name] = max(largest[name], weight.grad.abs().max().item())
+        optimizer.step()
+    return largest
 
 
 def train_steps(method: Method, kind: str, *, steps: int = 3) -> None:

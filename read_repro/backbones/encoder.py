@@ -50,8 +50,13 @@ class EncoderBackbone(Backbone):
         state = state.float() if self.narrow else state
         if self.pooling == "cls":
             return self._head_of(state[:, 0])
-        mask = batch["attention_mask"][:, :, None].to(state.dtype)  # (B, S, 1)
-        return self._head_of((state * mask).sum(dim=1) / mask.sum(dim=1))
+        return self._head_of(mean_state(state, batch["attention_mask"]))
 
     def release(self) -> None:
         self.model = Released(self.model.config)
+
+
+def mean_state(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean of a text's states over the tokens of its mask: (B, S, D), (B, S) -> (B, D)."""
+    weights = mask[:, :, None].to(states.dtype)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1)

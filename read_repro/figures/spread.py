@@ -14,6 +14,7 @@ STEP = 0.05  # between the marks of two methods, where names stand along the x a
 CLOSE = "nearly equal, so set side by side"
 UNDER = "the paper's mark lies under ours"
 Item = TypeVar("Item")
+Marks = Sequence[tuple[Series, float]]  # at one tick, with the height of each
 
 
 def beside_ticks(series: Sequence[Series]) -> tuple[Series, ...]:
@@ -29,33 +30,44 @@ def beside_ticks(series: Sequence[Series]) -> tuple[Series, ...]:
 
 def close_at_ticks(series: Sequence[Series], scale: str, ticks: Sequence[str]) -> str:
     """Names the methods of one source whose marks lie on each other's height, and at which ticks; empty if none do."""
-    turn = TURN[scale]
-    span = _span(turn(point.y) for one in series for point in one.points)
-    where: dict[str, list[str]] = {}
-    for place, tick in enumerate(ticks):
-        heights = [(one, turn(point.y)) for one in series for point in one.points if point.x == place]
-        found = groups(heights, lambda a, b: a[0].source == b[0].source and abs(a[1] - b[1]) <= NEAR * span)
-        for words in dict.fromkeys(", ".join(one.name for one, _ in group) for group in found):
-            where.setdefault(words, []).append(tick)
-    return _listed(CLOSE, where, ticks)
+
+    def close(marks: Marks, near: float) -> Iterable[str]:
+        found = groups(marks, lambda a, b: a[0].source == b[0].source and abs(a[1] - b[1]) <= near)
+        return dict.fromkeys(", ".join(one.name for one, _ in group) for group in found)
+
+    return _at_ticks(CLOSE, series, scale, ticks, close)
 
 
 def under_ours(series: Sequence[Series], scale: str, ticks: Sequence[str]) -> str:
     """Names the paper's marks that lie on ours of the same method, and at which ticks; empty if none do."""
+
+    def hidden(marks: Marks, near: float) -> Iterable[str]:
+        ours = [(one.method, height) for one, height in marks if not one.pale]
+        names = [
+            one.name
+            for one, height in marks
+            if one.pale and any(method == one.method and abs(own - height) <= near for method, own in ours)
+        ]
+        return [", ".join(names)] if names else []
+
+    return _at_ticks(UNDER, series, scale, ticks, hidden)
+
+
+def _at_ticks(
+    title: str,
+    series: Sequence[Series],
+    scale: str,
+    ticks: Sequence[str],
+    name: Callable[[Marks, float], Iterable[str]],
+) -> str:
+    """What ``name`` has to say of the marks at each tick, given their heights and how near is too near."""
     turn = TURN[scale]
-    span = _span(turn(point.y) for one in series for point in one.points)
+    near = NEAR * _span(turn(point.y) for one in series for point in one.points)
     where: dict[str, list[str]] = {}
     for place, tick in enumerate(ticks):
-        heights = [(one, turn(point.y)) for one in series for point in one.points if point.x == place]
-        ours = [(one.method, height) for one, height in heights if not one.pale]
-        hidden = [
-            one.name
-            for one, height in heights
-            if one.pale and any(method == one.method and abs(own - height) <= NEAR * span for method, own in ours)
-        ]
-        if hidden:
-            where.setdefault(", ".join(hidden), []).append(tick)
-    return _listed(UNDER, where, ticks)
+        for words in name([(one, turn(point.y)) for one in series for point in one.points if point.x == place], near):
+            where.setdefault(words, []).append(tick)
+    return _listed(title, where, ticks)
 
 
 def _listed(title: str, where: Mapping[str, Sequence[str]], ticks: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from read_repro.backbones.encoder import mean_state
 from read_repro.errors import InputError
 
 POOLINGS = ("mean", "cls", "last")
@@ -89,8 +90,7 @@ class PooledClassifier(nn.Module):
 def pooled(states: Tensor, mask: Tensor, pooling: str) -> Tensor:
     """States (B, T, D) and their mask (B, T) -> one state a text, (B, D)."""
     if pooling == "mean":
-        weights = mask[:, :, None].to(states.dtype)
-        return (states * weights).sum(dim=1) / weights.sum(dim=1)
+        return mean_state(states, mask)
     if pooling == "cls":
         return states[:, 0]
     places = torch.arange(mask.shape[1], device=mask.device)

@@ -127,10 +127,6 @@ class Method(pl.LightningModule):
             self.backbone.eval()
         return self
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """A batch is one flat dictionary: Lightning walks through nested collections, at a small step's cost."""
-        return {key: value.to(device, non_blocking=True) for key, value in batch.items()}
-
     def setup(self, stage: str) -> None:
         """What several processes have to keep alike is what is trained: the rest is the same from the start."""
         trained = self.trainable()

@@ -22,9 +22,7 @@ from read_repro.training.callbacks import BestWeights
 
 NOT_OURS = (
     ".*LeafSpec.*deprecated.*",  # Lightning's use of a torch function; nothing that we could change
-    "You have overridden `transfer_batch_to_device`.*",  # as it should be: a method knows what its batches are
     "You're resuming from a checkpoint that ended before the epoch ended.*",  # GlueData knows where to go on
-    ".*overridden `transfer_batch_to_device` in `LightningModule`.*",  # on purpose: see Method
     "Found .* module.* in eval mode.*",  # a side network's backbone, which is frozen and in eval mode on purpose
 )
 

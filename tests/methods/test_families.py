@@ -11,6 +11,7 @@ import pytest
 import torch
 from families import FAMILIES, backbone, batch, build, transformer
 from places import ROOT
+from tiny import largest_gradients
 from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification
 
@@ -107,17 +108,7 @@ def test_places_are_found_in_every_layer(method: str, family: str) -> None:
 def test_a_gradient_reaches_what_trains_and_nothing_frozen_moves(method: str, family: str) -> None:
     own = made(method, family)
     frozen = {name: w.clone() for name, w in own.named_parameters() if not w.requires_grad}
-    largest = dict.fromkeys(own.trainable(), 0.0)
-    optimizer = own.configure_optimizers()["optimizer"]
-    own.train()
-    for step in range(3):
-        examples = batch(family, seed=step)
-        optimizer.zero_grad()
-        own.backbone.loss(own(examples), examples).backward()
-        for name, weight in own.trainable().items():
-            if weight.grad is not None:
-                largest[name] = max(largest[name], weight.grad.abs().max().item())
-        optimizer.step()
+    largest = largest_gradients(own, lambda step: batch(family, seed=step))
     floor = 1e-7 * max(largest.values())
     without = {name for name, value in largest.items() if value <= floor}
     ignored = r".*(k|key|k_lin|key_proj|k_proj)\.bias"  # softmax ignores what moves all of a query's scores alike

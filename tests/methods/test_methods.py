@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import KINDS, backbone, batch, build, train_steps
+from tiny import KINDS, backbone, batch, build, largest_gradients, train_steps
 
 from read_repro.methods.base import Method
 from read_repro.training.weights import load_trainable, save_trainable
@@ -86,17 +86,7 @@ def test_exactly_these_names_train(case: Case, kind: str) -> None:
 @over_all
 def test_a_gradient_reaches_every_trained_weight_within_three_steps(case: Case, kind: str) -> None:
     method = made(case, kind)
-    largest = dict.fromkeys(method.trainable(), 0.0)
-    optimizer = method.configure_optimizers()["optimizer"]
-    method.train()
-    for step in range(3):
-        examples = batch(kind, seed=step)
-        optimizer.zero_grad()
-        method.backbone.loss(method(examples), examples).backward()
-        for name, weight in method.trainable().items():
-            if weight.grad is not None:
-                largest[name] = max(largest[name], weight.grad.abs().max().item())
-        optimizer.step()
+    largest = largest_gradients(method, lambda step: batch(kind, seed=step))
     floor = 1e-6 * max(largest.values())  # key biases get rounding noise, not zero
     without = {name for name, value in largest.items() if value <= floor}
     assert {name for name in without if not re.fullmatch(case.no_gradient, name)} == set()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from hydra import compose, initialize_config_dir
-from nonsense import MOVING, write_glue
+from nonsense import MOVING, TINY_T5, write_glue
 from places import CONF, ROOT
 from store_factory import run_record, write_planned
 
@@ -174,11 +174,9 @@ def test_a_mistake_is_named(arguments: tuple[str, ...], says: str) -> None:
         expanded("experiment=table1", "task=cola", "sweep.rounds=2", *arguments)
 
 
-SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
 SMALL = (
     "experiment=minilm_cpu",
-    "backbone=t5-random",
-    f"backbone.shape={SHAPE}",
+    *TINY_T5,
     "data.targets=digits",
     "task=cola",
     "trainer.max_epochs=1",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from nonsense import write_glue
+from nonsense import TINY_T5, write_glue
 from places import CONF
 from store_factory import run_record
 
@@ -22,8 +22,6 @@ from read_repro.sweep.launchers import Local
 from read_repro.sweep.runner import run_sweep
 from read_repro.sweep.status import record_of, state
 from read_repro.sweep.status_lines import forecast_lines
-
-SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +36,7 @@ def fresh() -> Iterator[None]:
 def job(tmp_path: Path) -> Job:
     """The one run of a sweep, with its record."""
     glue = write_glue(tmp_path, one_token=False, rows=32)
-    arguments = ("experiment=minilm_cpu", "backbone=t5-random", f"backbone.shape={SHAPE}", "task=cola", "method=read",
+    arguments = ("experiment=minilm_cpu", *TINY_T5, "task=cola", "method=read",
                  "optim.lr=1e-3", "trainer.max_epochs=1", f"data.path={glue}", f"results_dir={tmp_path}")  # fmt: skip
     (made,) = expand([*arguments], {}).search
     assert made.config is not None

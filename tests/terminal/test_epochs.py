@@ -41,21 +41,22 @@ def test_a_line_an_epoch_with_the_best_so_far_and_the_time_left(caplog: pytest.L
     ]
 
 
-def test_the_last_epoch_leaves_no_time(caplog: pytest.LogCaptureFixture) -> None:
+def one_epoch(epoch: int, *, of: int, took_s: float, best: float, best_epoch: int) -> None:
+    """The only epoch that a view sees, whose score is 70."""
     clock = Clock()
-    view = EpochView(epochs=1, steps=10, show_bar=False, clock=clock)
-    view.begin(1)
-    clock.now_s += 3
-    view.end(metrics(70.0), best=70.0, best_epoch=1)
+    view = EpochView(epochs=of, steps=10, show_bar=False, clock=clock)
+    view.begin(epoch)
+    clock.now_s += took_s
+    view.end(metrics(70.0), best=best, best_epoch=best_epoch)
+
+
+def test_the_last_epoch_leaves_no_time(caplog: pytest.LogCaptureFixture) -> None:
+    one_epoch(1, of=1, took_s=3, best=70.0, best_epoch=1)
     assert caplog.messages[0].endswith("(epoch 1)  3 s")
 
 
 def test_a_run_that_goes_on_counts_only_the_epochs_it_has_seen(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    view = EpochView(epochs=10, steps=10, show_bar=False, clock=clock)
-    view.begin(8)
-    clock.now_s += 20
-    view.end(metrics(70.0), best=90.0, best_epoch=5)
+    one_epoch(8, of=10, took_s=20, best=90.0, best_epoch=5)
     assert caplog.messages[0].startswith("epoch  8/10  ")
     assert caplog.messages[0].endswith("best 90.00 (epoch 5)  20 s, at most 40 s left")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nonsense import write_glue
+from nonsense import TINY_T5, write_glue
 
 from read_repro.backbones import checkpoint
 from read_repro.config.composition import composed
@@ -16,13 +16,7 @@ from read_repro.training import checks, parts
 from read_repro.training.run import run
 
 HERE = ("logger=none", "trainer.progress_bar=false", "trainer.accelerator=cpu", "trainer.threads=1", "dry_run=true")
-RANDOM = (
-    "backbone=t5-random",
-    "backbone.shape={vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}",
-    "data=local",
-    "task=cola",
-    "method=read",
-)
+RANDOM = (*TINY_T5, "data=local", "task=cola", "method=read")
 
 
 class Counted:

@@ -7,18 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from nonsense import write_glue
+from nonsense import TINY_T5, write_glue
 from places import CONF, ROOT
-
-SHAPE = "{vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}"
 
 
 def test_the_record_of_a_run_with_another_shipped_rate_is_refused(tmp_path: Path) -> None:
     conf, glue = tmp_path / "conf", write_glue(tmp_path, one_token=False, rows=16)
     shutil.copytree(CONF, conf)
     command = (
-        sys.executable, "-m", "read_repro.training.entry", "--config-path", str(conf), "backbone=t5-random",
-        f"backbone.shape={SHAPE}", "data=local", f"data.path={glue}", "task=cola", "method=read", "logger=none",
+        sys.executable, "-m", "read_repro.training.entry", "--config-path", str(conf), *TINY_T5,
+        "data=local", f"data.path={glue}", "task=cola", "method=read", "logger=none",
         "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.progress_bar=false", "data.targets=digits",
         f"results_dir={tmp_path}",
     )  # fmt: skip

@@ -9,15 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from nonsense import write_glue
+from nonsense import TINY_RUN, write_glue
 from places import ROOT
 
-TINY = (
-    "backbone=t5-random",
-    "backbone.shape={vocab_size: 200, d_model: 32, d_ff: 64, d_kv: 8, num_heads: 4, num_layers: 1}",
-    "data=local", "task=cola", "method=read", "method.hidden=8", "logger=none", "data.targets=digits",
-    "trainer.progress_bar=false", "trainer.accelerator=cpu", "trainer.threads=1",
-)  # fmt: skip
+TINY = (*TINY_RUN, "trainer.progress_bar=false")
 
 
 def started(*arguments: str, file_limit: int | None = None) -> subprocess.Popen[str]:
